@@ -1,0 +1,41 @@
+import type { Tensor2D } from "@tensorflow/tfjs-core";
+import type { ClassificationHead } from "./classification-head.js";
+import type { LabelledBatch, Objective } from "./objective.js";
+import type { Random } from "./random.js";
+import type { NamedHostTensors } from "./state-dict.js";
+
+/** Features of the labelled shots: rows are not repeated and not augmented unless the caller did so. */
+export interface LabelledFeatures {
+  /** rows × D, row-major, not normalised. */
+  readonly features: Float32Array;
+  readonly width: number;
+  readonly labels: Int32Array;
+}
+
+export interface AdapterContext {
+  readonly head: ClassificationHead;
+  readonly shots: LabelledFeatures;
+  /** Options of the plug-in, already checked against its schema. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly random: Random;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (step: number, steps: number, loss: number) => void;
+}
+
+/** A classifier on features that was fitted to the shots. */
+export interface FittedAdapter {
+  /** Logits `(batch, C)` of features `(batch, D)`, not normalised. */
+  logits(features: Tensor2D): Tensor2D;
+  /** Everything needed to restore it, for the run folder. */
+  state(): NamedHostTensors;
+}
+
+/** Registered under `TOKENS.adapter`. */
+export interface AdapterFactory {
+  readonly id: string;
+  /** Fits on frozen features (sequential use, and baselines). */
+  fit(context: AdapterContext): Promise<FittedAdapter>;
+  restore(state: NamedHostTensors, head: ClassificationHead): FittedAdapter;
+  /** The adapter learned together with the coefficients; absent where its paper has no such mode. */
+  joint?(context: AdapterContext): Objective<LabelledBatch>;
+}

@@ -1,0 +1,67 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
+import type { ComposedEncoder } from "./backend.js";
+import { headLogits, type ClassificationHead } from "./classification-head.js";
+import { InputError } from "./errors.js";
+import { encode } from "./loss-and-gradients.js";
+import type { LabelledBatch } from "./objective.js";
+import type { LabelledFeatures } from "./adapter.js";
+
+/** Top-1 accuracy and the count it rests on. */
+export interface Accuracy {
+  readonly correct: number;
+  readonly total: number;
+  /** correct / total, in [0, 1]. */
+  readonly accuracy: number;
+}
+
+type Batches = Iterable<LabelledBatch> | AsyncIterable<LabelledBatch>;
+
+/** Features of every image, in order. The encoder is composed once by the caller, not per batch. */
+export async function encodeAll(encoder: ComposedEncoder, batches: Batches, microBatch?: number): Promise<LabelledFeatures> {
+  const parts: Float32Array[] = [];
+  const labels: number[] = [];
+  let width = 0;
+  for await (const batch of batches) {
+    const features = await encode(encoder, batch.images, microBatch);
+    try {
+      width = features.shape[1];
+      parts.push(Float32Array.from(await features.data<"float32">()));
+    } finally {
+      features.dispose();
+    }
+    for (const label of batch.labels) labels.push(label);
+  }
+  const features = new Float32Array(labels.length * width);
+  let at = 0;
+  for (const part of parts) {
+    features.set(part, at);
+    at += part.length;
+  }
+  return { features, width, labels: Int32Array.from(labels) };
+}
+
+/** Top-1 accuracy of a classifier on features that are at hand. */
+export async function accuracyOf(data: LabelledFeatures, logits: (features: Tensor2D) => Tensor2D): Promise<Accuracy> {
+  const total = data.labels.length;
+  if (total === 0) throw new InputError({ where: "evaluation", got: "no images", expected: "at least one image" });
+  const predictions = tf.tidy(() => tf.argMax(logits(tf.tensor2d(data.features, [total, data.width])), 1));
+  try {
+    const predicted = await predictions.data();
+    let correct = 0;
+    data.labels.forEach((label, row) => { if (predicted[row] === label) correct++; });
+    return { correct, total, accuracy: correct / total };
+  } finally {
+    predictions.dispose();
+  }
+}
+
+/** Top-1 accuracy of an encoder with a zero-shot head. */
+export async function evaluate(encoder: ComposedEncoder, batches: Batches, head: ClassificationHead, microBatch?: number): Promise<Accuracy> {
+  return accuracyOf(await encodeAll(encoder, batches, microBatch), (features) => headLogits(head, features));
+}
+
+/** How much of the range above chance a non-linear model gains over its linearisation (Ortiz-Jimenez et al. 2023). */
+export function nonLinearAdvantage(nonLinear: number, linear: number, classes: number): number {
+  return (nonLinear - linear) / (1 - 1 / classes);
+}

@@ -1,0 +1,226 @@
+import { stepAdamW, type AdamWOptions } from "./adamw.js";
+import type { ComposedEncoder, CompiledEncoder } from "./backend.js";
+import type { NamedArrays } from "./composition.js";
+import { AbortedError, InputError } from "./errors.js";
+import { clipGradients } from "./gradient-clipping.js";
+import { checkState, copyArrays, initialState, snapshot, type Kept, type LearnerState } from "./learner-state.js";
+import { lossAndGradients, type ExtraParameter } from "./loss-and-gradients.js";
+import { lpPenalty, type LpRegulariser } from "./lp-regulariser.js";
+import type { Objective, TrainableParameter } from "./objective.js";
+import type { EpochRecord, Metrics, ProgressSink } from "./progress.js";
+import { constantSchedule, type Schedule } from "./schedule.js";
+
+export interface LearnOptions<B> {
+  readonly encoder: CompiledEncoder;
+  readonly objective: Objective<B>;
+  /** The batches of an epoch (1-based), always the same for the same epoch. */
+  readonly batches: (epoch: number) => Iterable<B> | AsyncIterable<B>;
+  readonly batchesPerEpoch: number;
+  readonly epochs: number;
+  /** Peak rate of the coefficients. */
+  readonly learningRate: number;
+  readonly schedule?: Schedule;
+  readonly adamw?: AdamWOptions;
+  /** Joint norm of all gradients; default 1, the paper's. `Infinity` never clips. */
+  readonly clipNorm?: number;
+  /** Batches whose gradients are averaged into one step; an epoch's last step may have fewer. Default 1. */
+  readonly accumulate?: number;
+  /** Rows in flight at once; see `LossOptions`. */
+  readonly microBatch?: number;
+  readonly regulariser?: LpRegulariser;
+  /** Starting coefficients; default those of the composition. */
+  readonly initial?: NamedArrays;
+  /** Measures the model after each epoch. Without it nothing is selected. */
+  readonly evaluate?: (encoder: ComposedEncoder, epoch: number, values: NamedArrays) => Promise<Metrics>;
+  /** Whether an epoch replaces the best so far; default a strictly higher `accuracy`. */
+  readonly better?: (candidate: Metrics, best: Metrics | null) => boolean;
+  readonly onEvent?: ProgressSink;
+  readonly signal?: AbortSignal;
+  /** A state that `save` received; the run goes on from there. */
+  readonly resume?: LearnerState;
+  /** Called after each epoch with a state of its own copy. */
+  readonly save?: (state: LearnerState) => Promise<void>;
+}
+
+export interface Learned {
+  /** Coefficients and objective parameters after the last epoch. */
+  readonly last: NamedArrays;
+  /** The epoch that the selection rule kept; null without `evaluate`, or when no epoch qualified. */
+  readonly best: Kept | null;
+  readonly history: readonly EpochRecord[];
+}
+
+/** The loss became NaN or infinite. */
+export class NonFiniteLossError extends Error {
+  override readonly name = "NonFiniteLossError";
+
+  constructor(readonly step: number, readonly loss: number, readonly lastGood: LearnerState) {
+    super(`the loss is ${loss} at step ${step + 1}; the state after epoch ${lastGood.epoch} is kept. Try a lower learning rate.`);
+  }
+}
+
+const higherAccuracy = (candidate: Metrics, best: Metrics | null): boolean =>
+  best === null || (candidate["accuracy"] ?? -Infinity) > (best["accuracy"] ?? -Infinity);
+
+function requireOption(name: string, value: number, ok: boolean, expected: string): void {
+  if (!ok) throw new InputError({ where: `learn: ${name}`, got: String(value), expected });
+}
+
+function startingValues<B>(options: LearnOptions<B>, parameters: readonly TrainableParameter[]): Record<string, Float32Array> {
+  const values = copyArrays(options.initial ?? options.encoder.initialCoefficients());
+  for (const { name, initial } of parameters) {
+    if (name in values) throw new InputError({ where: `objective "${options.objective.id}"`, got: `a parameter named "${name}"`, expected: "a name that no coefficient tensor has" });
+    values[name] = initial.slice();
+  }
+  return values;
+}
+
+/** Sums of gradients over the batches of one step. */
+class GradientSum {
+  readonly #sums: Record<string, Float32Array> = {};
+  #count = 0;
+
+  add(gradients: NamedArrays): void {
+    this.#count++;
+    for (const [name, values] of Object.entries(gradients)) {
+      const sum = this.#sums[name];
+      if (sum === undefined) this.#sums[name] = values.slice();
+      else values.forEach((value, i) => { sum[i]! += value; });
+    }
+  }
+
+  mean(): Record<string, Float32Array> {
+    if (this.#count > 1) for (const sum of Object.values(this.#sums)) sum.forEach((value, i) => { sum[i] = value / this.#count; });
+    return this.#sums;
+  }
+}
+
+/**
+ * Learns the coefficients of a composition (paper, section 3): AdamW with clipped gradients on any objective.
+ * Deterministic: the same encoder, batches and options give the same bits.
+ * @throws NonFiniteLossError, AbortedError (after saving nothing of the unfinished epoch), InputError.
+ */
+export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
+  const { encoder, objective, epochs, batchesPerEpoch, accumulate = 1, schedule = constantSchedule, signal } = options;
+  requireOption("epochs", epochs, Number.isInteger(epochs) && epochs >= 1, "a whole number from 1");
+  requireOption("batchesPerEpoch", batchesPerEpoch, Number.isInteger(batchesPerEpoch) && batchesPerEpoch >= 1, "a whole number from 1");
+  requireOption("accumulate", accumulate, Number.isInteger(accumulate) && accumulate >= 1, "a whole number from 1");
+  requireOption("learningRate", options.learningRate, options.learningRate > 0 && Number.isFinite(options.learningRate), "a positive number");
+
+  const parameters = objective.parameters ?? [];
+  const owner = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+  const start = startingValues(options, parameters);
+  const coefficientNames = Object.keys(start).filter((name) => !owner.has(name));
+  let state = options.resume === undefined ? initialState(start) : snapshot(options.resume);
+  checkState(state, start, epochs);
+
+  const steps = Math.ceil(batchesPerEpoch / accumulate) * epochs;
+  options.onEvent?.({ type: "start", epochs, steps, resumedAt: state.epoch });
+
+  const pick = (values: NamedArrays): NamedArrays => Object.fromEntries(coefficientNames.map((name) => [name, values[name]!]));
+  const differentiate = async (batch: B, step: number, epoch: number): Promise<{ loss: number; gradients: Record<string, Float32Array> }> => {
+    const composed = await encoder.compose(pick(state.values));
+    try {
+      const extra = Object.fromEntries(parameters.map(({ name, shape }): [string, ExtraParameter] => [name, { values: state.values[name]!, shape }]));
+      const terms = objective.views(batch).map((view) => ({ ...view, encoder: composed }));
+      const result = await lossAndGradients(
+        terms,
+        (features, tensors) => objective.loss(features, batch, tensors, { step, steps, epoch }),
+        extra,
+        { ...(options.microBatch === undefined ? {} : { microBatch: options.microBatch }) },
+      );
+      return { loss: result.loss, gradients: { ...copyArrays(result.encoders.get(composed) ?? {}), ...result.extra } };
+    } finally {
+      composed.dispose();
+    }
+  };
+
+  const takeStep = (sum: GradientSum, step: number): { penalty: number; norm: number; rate: number } => {
+    const gradients = sum.mean();
+    let penalty = 0;
+    if (options.regulariser !== undefined) {
+      for (const name of coefficientNames) {
+        gradients[name] ??= new Float32Array(state.values[name]!.length);
+        penalty += lpPenalty(state.values[name]!, encoder.vectorCount, options.regulariser, gradients[name]);
+      }
+    }
+    const norm = clipGradients(gradients, options.clipNorm ?? 1);
+    const factor = schedule(step, steps);
+    const optimiser = stepAdamW(
+      state.values,
+      gradients,
+      state.optimiser,
+      (name) => factor * (owner.get(name)?.learningRate ?? options.learningRate),
+      (name) => {
+        const decay = owner.get(name)?.weightDecay;
+        return decay === undefined ? (options.adamw ?? {}) : { ...options.adamw, weightDecay: decay };
+      },
+    );
+    state = { ...state, step: step + 1, optimiser };
+    return { penalty, norm, rate: factor * options.learningRate };
+  };
+
+  let lastGood = snapshot(state);
+  for (let epoch = state.epoch + 1; epoch <= epochs; epoch++) {
+    let lossSum = 0;
+    let penaltySum = 0;
+    let batchCount = 0;
+    let pending = new GradientSum();
+    let pendingLoss = 0;
+    let pendingCount = 0;
+    for await (const batch of options.batches(epoch)) {
+      if (signal?.aborted === true) throw new AbortedError(`stopped in epoch ${epoch}; the state after epoch ${lastGood.epoch} is kept`);
+      const { loss, gradients } = await differentiate(batch, state.step, epoch);
+      if (!Number.isFinite(loss)) throw new NonFiniteLossError(state.step, loss, lastGood);
+      pending.add(gradients);
+      pendingLoss += loss;
+      pendingCount++;
+      batchCount++;
+      if (pendingCount < accumulate && batchCount < batchesPerEpoch) continue;
+      const { penalty, norm, rate } = takeStep(pending, state.step);
+      const stepLoss = pendingLoss / pendingCount + penalty;
+      if (!Number.isFinite(norm) || !Number.isFinite(stepLoss)) throw new NonFiniteLossError(state.step - 1, stepLoss, lastGood);
+      options.onEvent?.({ type: "step", step: state.step, steps, epoch, loss: stepLoss, learningRate: rate, gradientNorm: norm });
+      lossSum += pendingLoss;
+      penaltySum += penalty * pendingCount;
+      pending = new GradientSum();
+      pendingLoss = 0;
+      pendingCount = 0;
+    }
+    if (batchCount !== batchesPerEpoch) {
+      throw new InputError({ where: `batches of epoch ${epoch}`, got: String(batchCount), expected: `${batchesPerEpoch}, as batchesPerEpoch says` });
+    }
+    state = await finishEpoch(options, state, epoch, (lossSum + penaltySum) / batchCount, pick);
+    lastGood = snapshot(state);
+    await options.save?.(lastGood);
+    options.onEvent?.({ type: "epoch", record: state.history.at(-1)!, epochs });
+  }
+  return { last: state.values, best: state.best, history: state.history };
+}
+
+/** Measures the epoch, applies the selection rule, and writes the record. */
+async function finishEpoch<B>(
+  options: LearnOptions<B>,
+  state: LearnerState,
+  epoch: number,
+  loss: number,
+  pick: (values: NamedArrays) => NamedArrays,
+): Promise<LearnerState> {
+  let metrics: Metrics = {};
+  if (options.evaluate !== undefined) {
+    const composed = await options.encoder.compose(pick(state.values));
+    try {
+      metrics = await options.evaluate(composed, epoch, state.values);
+    } finally {
+      composed.dispose();
+    }
+  }
+  const selected = options.evaluate !== undefined && (options.better ?? higherAccuracy)(metrics, state.best?.record.metrics ?? null);
+  const record: EpochRecord = { epoch, step: state.step, loss, metrics, selected };
+  return {
+    ...state,
+    epoch,
+    best: selected ? { values: copyArrays(state.values), record } : state.best,
+    history: [...state.history, record],
+  };
+}

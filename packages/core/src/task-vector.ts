@@ -1,0 +1,146 @@
+import { sameShape, sizeOf } from "./element-type.js";
+import { InputError } from "./errors.js";
+import { float32ToFloat16 } from "./half.js";
+import { widen, type HostTensor, type NamedHostTensors } from "./state-dict.js";
+
+/** τ = θ − θ0 by block name (paper, section 2). A block that is absent counts as zero. */
+export interface TaskVector {
+  readonly name: string;
+  readonly blocks: NamedHostTensors;
+}
+
+/** How elements are kept: half floats take half the memory, and are what the reference stores. */
+export type Storage = "F16" | "F32";
+
+function stored(shape: readonly number[], values: Float32Array, storage: Storage): HostTensor {
+  return storage === "F16" ? { dtype: "F16", shape, data: float32ToFloat16(values) } : { dtype: "F32", shape, data: values };
+}
+
+function requireSameShape(block: string, owner: string, got: readonly number[], expected: readonly number[]): void {
+  if (sameShape(got, expected)) return;
+  throw new InputError({ where: `block "${block}" of "${owner}"`, got: `shape [${got.join(", ")}]`, expected: `shape [${expected.join(", ")}]` });
+}
+
+/** Combines two vectors block by block in float32; a block that one of them lacks is zero there. */
+function combine(
+  name: string,
+  a: TaskVector,
+  b: TaskVector,
+  storage: Storage,
+  rule: (x: number, y: number) => number,
+): TaskVector {
+  const blocks = new Map<string, HostTensor>();
+  for (const block of new Set([...a.blocks.keys(), ...b.blocks.keys()])) {
+    const left = a.blocks.get(block);
+    const right = b.blocks.get(block);
+    const { shape } = (left ?? right)!;
+    if (left !== undefined && right !== undefined) requireSameShape(block, b.name, right.shape, shape);
+    const size = sizeOf(shape);
+    const x = left === undefined ? new Float32Array(size) : widen(left);
+    const y = right === undefined ? new Float32Array(size) : widen(right);
+    blocks.set(block, stored(shape, Float32Array.from(x, (value, i) => rule(value, y[i]!)), storage));
+  }
+  return { name, blocks };
+}
+
+function map(name: string, vector: TaskVector, storage: Storage, rule: (x: number) => number): TaskVector {
+  const blocks = new Map<string, HostTensor>();
+  for (const [block, tensor] of vector.blocks) {
+    blocks.set(block, stored(tensor.shape, widen(tensor).map(rule), storage));
+  }
+  return { name, blocks };
+}
+
+/** τ = fine-tuned − base, computed in float32 and then stored as asked. Blocks are those of `base`. */
+export function difference(name: string, base: NamedHostTensors, finetuned: NamedHostTensors, storage: Storage = "F16"): TaskVector {
+  const blocks = new Map<string, HostTensor>();
+  for (const [block, from] of base) {
+    const to = finetuned.get(block);
+    if (to === undefined) {
+      throw new InputError({ where: `fine-tuned model "${name}"`, got: `no block "${block}"`, expected: "every block of the base model" });
+    }
+    requireSameShape(block, name, to.shape, from.shape);
+    const x = widen(to);
+    const y = widen(from);
+    blocks.set(block, stored(from.shape, Float32Array.from(x, (value, i) => value - y[i]!), storage));
+  }
+  return { name, blocks };
+}
+
+/** −τ */
+export function negate(vector: TaskVector, storage: Storage = "F16"): TaskVector {
+  return map(`-${vector.name}`, vector, storage, (x) => -x);
+}
+
+/** τa + τb */
+export function add(a: TaskVector, b: TaskVector, storage: Storage = "F16"): TaskVector {
+  return combine(`${a.name} + ${b.name}`, a, b, storage, (x, y) => x + y);
+}
+
+/** τa − τb */
+export function subtract(a: TaskVector, b: TaskVector, storage: Storage = "F16"): TaskVector {
+  return combine(`${a.name} - ${b.name}`, a, b, storage, (x, y) => x - y);
+}
+
+/** α τ */
+export function scale(vector: TaskVector, factor: number, storage: Storage = "F16"): TaskVector {
+  const alpha = Math.fround(factor);
+  return map(`${factor} ${vector.name}`, vector, storage, (x) => alpha * x);
+}
+
+/** θ0 + α τ in float32, for every block of `base`. */
+export function applyVector(base: NamedHostTensors, vector: TaskVector, factor = 1): NamedHostTensors {
+  const alpha = Math.fround(factor);
+  const blocks = new Map<string, HostTensor>();
+  for (const [block, tensor] of base) {
+    const values = Float32Array.from(widen(tensor));
+    const step = vector.blocks.get(block);
+    if (step !== undefined) {
+      requireSameShape(block, vector.name, step.shape, tensor.shape);
+      const tau = widen(step);
+      for (let i = 0; i < values.length; i++) values[i]! += Math.fround(alpha * tau[i]!);
+    }
+    blocks.set(block, { dtype: "F32", shape: tensor.shape, data: values });
+  }
+  return blocks;
+}
+
+/** ⟨a, b⟩ of one block, accumulated in float64: products of fine-tuning steps underflow in half precision. */
+export function blockDot(a: HostTensor, b: HostTensor): number {
+  const x = widen(a);
+  const y = widen(b);
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i]! * y[i]!;
+  return sum;
+}
+
+/** ⟨τa, τb⟩ over all blocks. */
+export function dot(a: TaskVector, b: TaskVector): number {
+  let sum = 0;
+  for (const [block, tensor] of a.blocks) {
+    const other = b.blocks.get(block);
+    if (other === undefined) continue;
+    requireSameShape(block, b.name, other.shape, tensor.shape);
+    sum += blockDot(tensor, other);
+  }
+  return sum;
+}
+
+/** ‖τ‖ */
+export function norm(vector: TaskVector): number {
+  return Math.sqrt(dot(vector, vector));
+}
+
+/** Cosines between all pairs, n × n; NaN against a vector of zeros. */
+export function cosineMatrix(vectors: readonly TaskVector[]): number[][] {
+  const norms = vectors.map(norm);
+  const cosines = vectors.map(() => new Array<number>(vectors.length).fill(NaN));
+  vectors.forEach((a, i) => {
+    for (let j = i; j < vectors.length; j++) {
+      const cosine = i === j && norms[i]! > 0 ? 1 : dot(a, vectors[j]!) / (norms[i]! * norms[j]!);
+      cosines[i]![j] = cosine;
+      cosines[j]![i] = cosine;
+    }
+  });
+  return cosines;
+}

@@ -1,0 +1,20 @@
+import { existsSync, readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const packages = fileURLToPath(new URL("packages/", import.meta.url));
+
+/** Tests run on the sources; the built packages are tested from their tarballs. */
+const alias = readdirSync(packages).map((name) => {
+  const node = `${packages}${name}/src/node.ts`;
+  return { find: new RegExp(`^@atlas-tv/${name}$`), replacement: existsSync(node) ? node : `${packages}${name}/src/index.ts` };
+});
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts"],
+    testTimeout: 60_000,
+    maxWorkers: 2,
+  },
+});
