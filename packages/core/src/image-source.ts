@@ -2,8 +2,12 @@
 export interface PixelImage {
   readonly width: number;
   readonly height: number;
-  readonly channels: 1 | 3;
+  /** 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha (alpha not multiplied in). */
+  readonly channels: 1 | 2 | 3 | 4;
+  /** width × height × channels values. */
   readonly data: Uint8Array;
+  /** RGB triplets; the one channel then holds indices into it. */
+  readonly palette?: Uint8Array;
 }
 
 /** Labelled images that are decoded one at a time when asked for. */
@@ -17,6 +21,12 @@ export interface ImageSource {
   image(index: number): Promise<PixelImage>;
 }
 
+/**
+ * How training images of a data set are varied: "crop-flip" is the paper's random resized crop and horizontal
+ * flip; "affine" turns, shifts and scales a little, for digits and letters, which a crop or a flip would change.
+ */
+export type Augmentation = "none" | "crop-flip" | "affine";
+
 /** A data set with its official splits and the prompts that name its classes. */
 export interface Dataset {
   readonly name: string;
@@ -25,4 +35,6 @@ export interface Dataset {
   readonly templates: readonly string[];
   readonly train: ImageSource;
   readonly test: ImageSource;
+  /** The variation that keeps every class recognisable. Default "crop-flip". */
+  readonly augmentation?: Augmentation;
 }

@@ -88,6 +88,11 @@ export function scale(vector: TaskVector, factor: number, storage: Storage = "F1
   return map(`${factor} ${vector.name}`, vector, storage, (x) => alpha * x);
 }
 
+/** τᵖ element by element */
+export function power(vector: TaskVector, exponent: number, storage: Storage = "F16"): TaskVector {
+  return map(`(${vector.name})^${exponent}`, vector, storage, (x) => x ** exponent);
+}
+
 /** θ0 + α τ in float32, for every block of `base`. */
 export function applyVector(base: NamedHostTensors, vector: TaskVector, factor = 1): NamedHostTensors {
   const alpha = Math.fround(factor);
