@@ -1,0 +1,5 @@
+export * from "./config.js";
+export * from "./encoder-specs.js";
+export * from "./known-models.js";
+export * from "./word-tokenizer.js";
+export * from "./zero-shot-head.js";

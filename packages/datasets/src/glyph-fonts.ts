@@ -1,0 +1,148 @@
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { InputError, type Random } from "@atlas-tv/core";
+import opentype from "opentype.js";
+import { SUBSET_OF, type CharacterSetName } from "./glyph-characters.js";
+import { outlineOf, type Outline } from "./glyph-outline.js";
+
+/** One weight and style of a family. */
+export interface FontFace {
+  readonly weight: number;
+  readonly style: string;
+}
+
+/** A font family of the `@fontsource` packages. */
+export interface FontFamily {
+  readonly id: string;
+  /** Families drawn together (Roboto, Roboto Slab …) share it, and stay together in a split. */
+  readonly kin: string;
+  readonly licence: string;
+  readonly subsets: readonly string[];
+  readonly faces: readonly FontFace[];
+  /** Folder with the `.woff` files. */
+  readonly folder: string;
+}
+
+/** Upright weights that differ visibly at 32 pixels, and one italic. */
+const WEIGHTS = [300, 400, 700, 900];
+const ITALIC_WEIGHT = 400;
+
+/** A weight that is usually drawn for text where a family has none of `WEIGHTS`. */
+function facesOf(weights: readonly number[], styles: readonly string[]): FontFace[] {
+  const chosen = WEIGHTS.filter((weight) => weights.includes(weight));
+  const faces = (chosen.length > 0 ? chosen : weights.slice(0, 1)).map((weight) => ({ weight, style: "normal" }));
+  return styles.includes("italic") && weights.includes(ITALIC_WEIGHT) ? [...faces, { weight: ITALIC_WEIGHT, style: "italic" }] : faces;
+}
+
+/**
+ * The `@fontsource` families installed under `resolveFrom`/node_modules, by id.
+ *
+ * @throws InputError where none is installed.
+ */
+export function fontFamilies(resolveFrom: string): FontFamily[] {
+  const scope = join(resolveFrom, "node_modules", "@fontsource");
+  const ids = existsSync(scope) ? readdirSync(scope).sort() : [];
+  if (ids.length === 0) {
+    throw new InputError({
+      where: scope,
+      got: "no font package",
+      expected: "packages of the scope @fontsource",
+      next: "install the picture packages: `npm run zoo` does it before it renders",
+    });
+  }
+  return ids.map((id) => {
+    const metadata = JSON.parse(readFileSync(join(scope, id, "metadata.json"), "utf8")) as {
+      subsets: string[];
+      weights: number[];
+      styles: string[];
+      license: { type: string };
+    };
+    return {
+      id,
+      kin: id.split("-")[0]!,
+      licence: metadata.license.type,
+      subsets: metadata.subsets,
+      faces: facesOf(metadata.weights, metadata.styles),
+      folder: join(scope, id, "files"),
+    };
+  });
+}
+
+/** Families by what they are used for; no family, nor a relative of it, is in two parts. */
+export interface FamilySplit {
+  readonly pretraining: readonly FontFamily[];
+  readonly taskTraining: readonly FontFamily[];
+  readonly taskTest: readonly FontFamily[];
+}
+
+/** Shares of the three parts. Pre-training needs the widest choice of shapes. */
+const SHARES = { pretraining: 0.5, taskTraining: 0.3, taskTest: 0.2 } as const;
+
+type Part = keyof FamilySplit;
+const PARTS: readonly Part[] = ["pretraining", "taskTraining", "taskTest"];
+
+/**
+ * Splits families at random, kin together, so that each script (Greek, Cyrillic, Latin only) is shared out
+ * in the same proportions. Depends on the seed and the set of ids alone.
+ */
+export function splitFamilies(families: readonly FontFamily[], random: Random): FamilySplit {
+  const kins = new Map<string, FontFamily[]>();
+  for (const family of [...families].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    kins.set(family.kin, [...(kins.get(family.kin) ?? []), family]);
+  }
+  const strata = new Map<string, FontFamily[][]>();
+  for (const kin of kins.values()) {
+    const has = (subset: string): boolean => kin.some(({ subsets }) => subsets.includes(subset));
+    const script = has("greek") ? "greek" : has("cyrillic") ? "cyrillic" : "latin";
+    strata.set(script, [...(strata.get(script) ?? []), kin]);
+  }
+  const split: Record<Part, FontFamily[]> = { pretraining: [], taskTraining: [], taskTest: [] };
+  for (const [script, groups] of [...strata].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const counts: Record<Part, number> = { pretraining: 0, taskTraining: 0, taskTest: 0 };
+    let dealt = 0;
+    for (const index of random.fork(script).permutation(groups.length)) {
+      const group = groups[index]!;
+      dealt += group.length;
+      // The part that is furthest behind its share gets the next group.
+      const behind = PARTS.map((part) => SHARES[part] * dealt - counts[part]);
+      const part = PARTS[behind.indexOf(Math.max(...behind))]!;
+      split[part].push(...group);
+      counts[part] += group.length;
+    }
+  }
+  return split;
+}
+
+/** The outlines of one face: null for a character that the face does not have. */
+export type FaceOutlines = ReadonlyMap<string, Outline | null>;
+
+/** Reads the outlines of `characters` from one face of a family; empty where the face lacks the subset. */
+export function readOutlines(family: FontFamily, face: FontFace, set: CharacterSetName, characters: readonly string[]): FaceOutlines {
+  const file = join(family.folder, `${family.id}-${SUBSET_OF[set]}-${face.weight}-${face.style}.woff`);
+  if (!existsSync(file)) return new Map();
+  const bytes = readFileSync(file);
+  const font = opentype.parse(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  return new Map(
+    characters.map((character) => {
+      const glyph = font.charToGlyph(character);
+      // Glyph 0 is the box that stands for a missing character.
+      if (glyph.index === 0) return [character, null];
+      // Drawn at the origin with y downwards; outlines are kept upwards.
+      const commands = glyph.getPath(0, 0, font.unitsPerEm).commands;
+      return [character, outlineOf(commands.map(upwards))];
+    }),
+  );
+}
+
+function upwards(command: opentype.PathCommand): Parameters<typeof outlineOf>[0][number] {
+  switch (command.type) {
+    case "Z":
+      return command;
+    case "C":
+      return { ...command, y: -command.y, y1: -command.y1, y2: -command.y2 };
+    case "Q":
+      return { ...command, y: -command.y, y1: -command.y1 };
+    default:
+      return { ...command, y: -command.y };
+  }
+}

