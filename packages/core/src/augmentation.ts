@@ -27,6 +27,7 @@ export interface AffineOptions {
 
 /** A turn, scale and shift about the centre of the image. */
 export interface AffineMotion {
+  /** Clockwise. */
   readonly degrees: number;
   readonly scale: number;
   /** In pixels, to the right. */

@@ -44,7 +44,11 @@ export function trainingTransform(options: TrainingTransformOptions): ImageTrans
   const { size, normalisation, augmentation = "crop-flip" } = options;
   switch (augmentation) {
     case "none": return validationTransform(size, normalisation);
-    case "affine": return { size, normalisation, pixels: (image, random) => randomAffine(validationPixels(image, size), random, options.affine) };
+    case "affine": return {
+      size,
+      normalisation,
+      pixels: (image, random) => randomAffine(validationPixels(image, size), random, options.affine),
+    };
     case "crop-flip": return {
       size,
       normalisation,

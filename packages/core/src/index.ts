@@ -37,4 +37,5 @@ export * from "./resample.js";
 export * from "./scalar-search.js";
 export * from "./schedule.js";
 export * from "./state-dict.js";
+export * from "./statistics.js";
 export * from "./task-vector.js";

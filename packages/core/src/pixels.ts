@@ -24,7 +24,11 @@ export function pixelImage(image: PixelImage, where = "image"): PixelImage {
     throw new InputError({ where, got: `${width} × ${height} pixels`, expected: "a width and a height of at least 1" });
   }
   if (data.length !== width * height * channels) {
-    throw new InputError({ where, got: `${data.length} values`, expected: `${width} × ${height} × ${channels} = ${width * height * channels}` });
+    throw new InputError({
+      where,
+      got: `${data.length} values`,
+      expected: `${width} × ${height} × ${channels} = ${width * height * channels}`,
+    });
   }
   return image;
 }

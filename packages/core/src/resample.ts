@@ -134,7 +134,7 @@ function resizeNearest(image: PixelImage, width: number, height: number): PixelI
 /** Applies a rule to every colour value of an image whose last channel is alpha. */
 function withAlpha(image: PixelImage, rule: (value: number, alpha: number) => number): PixelImage {
   const { channels } = image;
-  const data = image.data.slice();
+  const data = new Uint8Array(image.data);
   for (let i = 0; i < data.length; i += channels) {
     const alpha = data[i + channels - 1]!;
     for (let channel = 0; channel < channels - 1; channel++) data[i + channel] = rule(data[i + channel]!, alpha);

@@ -102,8 +102,9 @@ describe("affine", () => {
 
   it("enlarges about the centre", () => {
     const centre = (y: number, x: number): boolean => y >= 8 && y < 24 && x >= 8 && x < 24;
-    const square: PixelImage = { width: 32, height: 32, channels: 1, data: Uint8Array.from({ length: 1024 }, (_, i) => (centre(i >> 5, i & 31) ? 200 : 0)) };
-    const sum = ({ data }: PixelImage): number => data.reduce((total, value) => total + value, 0);
+    const data = Uint8Array.from({ length: 1024 }, (_, i) => (centre(i >> 5, i & 31) ? 200 : 0));
+    const square: PixelImage = { width: 32, height: 32, channels: 1, data };
+    const sum = (image: PixelImage): number => image.data.reduce((total, value) => total + value, 0);
     const ratio = sum(affine(square, { degrees: 0, scale: 1.5, shiftX: 0, shiftY: 0 })) / sum(square);
     expect(ratio).toBeGreaterThan(2.2);
     expect(ratio).toBeLessThan(2.3);

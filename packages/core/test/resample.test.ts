@@ -34,10 +34,11 @@ describe("resize", () => {
     }));
   });
 
-  it("treats rows and columns alike when the image is turned over its diagonal and only one pass rounds", () => {
+  it("treats rows and columns alike", () => {
     fc.assert(fc.property(side, side, side, fc.integer(), (w, h, toW, seed) => {
       const original = image(w, h, 1, (i) => Math.imul(i + 1, seed) >>> 24);
-      const transpose = ({ width, height, data }: PixelImage): PixelImage => image(height, width, 1, (i) => data[(i % height) * width + Math.floor(i / height)]!);
+      const transpose = ({ width, height, data }: PixelImage): PixelImage =>
+        image(height, width, 1, (i) => data[(i % height) * width + Math.floor(i / height)]!);
       expect(transpose(resize(original, toW, h)).data).toEqual(resize(transpose(original), h, toW).data);
     }));
   });

@@ -41,7 +41,13 @@ export function twoStreamBatchCount(primaryCount: number, batchSize: number): nu
  */
 export function twoStreamBatches(primary: Int32Array, secondary: Int32Array, batchSize: number, random: Random): Int32Array[] {
   const shares = twoStreamShares(batchSize);
-  if (secondary.length === 0) throw new InputError({ where: "two-stream batches", got: "an empty secondary stream", expected: "at least one image" });
+  if (secondary.length === 0) {
+    throw new InputError({
+      where: "two-stream batches",
+      got: "an empty secondary stream",
+      expected: "at least one image",
+    });
+  }
   const order = random.fork("primary").permutation(primary.length);
   let lap = 0;
   let position = secondary.length;

@@ -1,4 +1,6 @@
-import { imageInputs, InputError, Random, type ImageSource, type ImageTransform, type LabelledBatch, type PixelImage } from "@atlas-tv/core";
+import {
+  imageInputs, InputError, Random, type ImageSource, type ImageTransform, type LabelledBatch, type PixelImage,
+} from "@atlas-tv/core";
 import { batchesInOrder, shuffledBatches } from "./batch-order.js";
 
 /** Bytes of preprocessed pixels that repeated evaluation keeps: 10,000 images of 32 × 32 take a tenth of it. */
@@ -33,14 +35,19 @@ function checked({ source, indices = allOf(source) }: BatchOptions): Int32Array 
   throw new InputError({ where: `batches of ${source.name}`, got: `index ${wrong}`, expected: `0 to ${source.length - 1}` });
 }
 
+function labelsAt(source: ImageSource, indices: Int32Array): Int32Array {
+  return indices.map((index) => source.labels[index]!);
+}
+
 /** Decodes a batch, all images at once where decoding is concurrent, then transforms it in order. */
-async function build(options: BatchOptions, indices: Int32Array, pixels: (images: PixelImage[]) => PixelImage[]): Promise<LabelledBatch> {
+async function build(
+  options: BatchOptions,
+  indices: Int32Array,
+  pixels: (images: PixelImage[]) => PixelImage[],
+): Promise<LabelledBatch> {
   const { source, transform } = options;
   const images = await Promise.all(Array.from(indices, (index) => source.image(index)));
-  return {
-    images: imageInputs(pixels(images), transform.normalisation),
-    labels: indices.map((index) => source.labels[index]!),
-  };
+  return { images: imageInputs(pixels(images), transform.normalisation), labels: labelsAt(source, indices) };
 }
 
 /**
@@ -86,7 +93,7 @@ export function evaluationBatches(options: EvaluationBatchOptions): AsyncIterabl
     const indices = order[batch]!;
     const known = kept.get(batch);
     if (known !== undefined) {
-      return { images: imageInputs(known, transform.normalisation), labels: indices.map((index) => options.source.labels[index]!) };
+      return { images: imageInputs(known, transform.normalisation), labels: labelsAt(options.source, indices) };
     }
     return build(options, indices, (images) => {
       const pixels = images.map((image) => transform.pixels(image, still));

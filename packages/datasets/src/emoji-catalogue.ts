@@ -60,6 +60,9 @@ const codeOf = (hexadecimal: string): string => hexadecimal.toUpperCase().split(
 /** OpenMoji's own additions are left out: only one vendor draws them. */
 const LEFT_OUT = /^(extras-|component$)/;
 
+/** Without colour a flag is an empty frame. */
+const NEEDS_COLOUR = "flags";
+
 /**
  * All emoji that every vendor's package lists, in Unicode order, with names and groups from OpenMoji
  * (Unicode CLDR) and keywords from OpenMoji and emoji-datasource.
@@ -90,7 +93,7 @@ export function emojiCatalogue(resolveFrom: string): EmojiIdentity[] {
       files: {
         ...(row.has_img_google ? { google: single("google") } : {}),
         openmoji: join(modules, "openmoji", "color", "svg", `${hexcode}.svg`),
-        "openmoji-black": join(modules, "openmoji", "black", "svg", `${hexcode}.svg`),
+        ...(group === NEEDS_COLOUR ? {} : { "openmoji-black": join(modules, "openmoji", "black", "svg", `${hexcode}.svg`) }),
         ...(row.has_img_twitter ? { twitter: single("twitter") } : {}),
       },
     });
@@ -118,8 +121,8 @@ export interface EmojiSplit {
 }
 
 /** Shares of the first two parts; the rest is for tests. */
-const PRETRAINING_SHARE = 0.8;
-const TASK_TRAINING_SHARE = 0.1;
+const PRETRAINING_SHARE = 0.9;
+const TASK_TRAINING_SHARE = 0.05;
 
 /** Splits identities at random within each subcategory. Depends on the seed and the codes alone. */
 export function splitEmoji(identities: readonly EmojiIdentity[], random: Random): EmojiSplit {

@@ -27,15 +27,30 @@ async function readClass(path: string): Promise<Uint8Array[]> {
   try {
     parsed = JSON.parse(await readFile(path, "utf8"));
   } catch (cause) {
-    throw new InputError({ where: path, got: "no readable JSON file", expected: "the images of one class", next: `install ${FASHION_MNIST_PACKAGE} again` }, { cause });
+    throw new InputError({
+      where: path,
+      got: "no readable JSON file",
+      expected: "the images of one class",
+      next: `install ${FASHION_MNIST_PACKAGE} again`,
+    }, { cause });
   }
   const rows: unknown = typeof parsed === "object" && parsed !== null && "data" in parsed ? parsed.data : null;
-  if (!Array.isArray(rows)) throw new InputError({ where: path, got: "no array \"data\"", expected: `{ "data": [[${SIDE * SIDE} values], …] }` });
+  if (!Array.isArray(rows)) {
+    throw new InputError({
+      where: path,
+      got: "no array \"data\"",
+      expected: `{ "data": [[${SIDE * SIDE} values], …] }`,
+    });
+  }
   const images: Uint8Array[] = [];
   rows.forEach((row: unknown, index) => {
     if (Array.isArray(row) && row.length === 0) return;
     if (!Array.isArray(row) || row.length !== SIDE * SIDE) {
-      throw new InputError({ where: `${path}, row ${index}`, got: Array.isArray(row) ? `${row.length} values` : typeof row, expected: `${SIDE * SIDE} values` });
+      throw new InputError({
+        where: `${path}, row ${index}`,
+        got: Array.isArray(row) ? `${row.length} values` : typeof row,
+        expected: `${SIDE * SIDE} values`,
+      });
     }
     images.push(Uint8Array.from(row as number[]));
   });

@@ -2,8 +2,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { InputError, type Random } from "@atlas-tv/core";
 import opentype from "opentype.js";
-import { SUBSET_OF, type CharacterSetName } from "./glyph-characters.js";
-import { outlineOf, type Outline } from "./glyph-outline.js";
+import { placement, outlineOf, rasterise, type Outline, type OutlineCommand } from "./glyph-outline.js";
 
 /** One weight and style of a family. */
 export interface FontFace {
@@ -27,7 +26,6 @@ export interface FontFamily {
 const WEIGHTS = [300, 400, 700, 900];
 const ITALIC_WEIGHT = 400;
 
-/** A weight that is usually drawn for text where a family has none of `WEIGHTS`. */
 function facesOf(weights: readonly number[], styles: readonly string[]): FontFace[] {
   const chosen = WEIGHTS.filter((weight) => weights.includes(weight));
   const faces = (chosen.length > 0 ? chosen : weights.slice(0, 1)).map((weight) => ({ weight, style: "normal" }));
@@ -113,28 +111,48 @@ export function splitFamilies(families: readonly FontFamily[], random: Random): 
   return split;
 }
 
-/** The outlines of one face: null for a character that the face does not have. */
-export type FaceOutlines = ReadonlyMap<string, Outline | null>;
+/** The outlines of one face by character; a character that the face lacks is absent. */
+export type FaceOutlines = ReadonlyMap<string, Outline>;
 
-/** Reads the outlines of `characters` from one face of a family; empty where the face lacks the subset. */
-export function readOutlines(family: FontFamily, face: FontFace, set: CharacterSetName, characters: readonly string[]): FaceOutlines {
-  const file = join(family.folder, `${family.id}-${SUBSET_OF[set]}-${face.weight}-${face.style}.woff`);
-  if (!existsSync(file)) return new Map();
+/** Reads the outlines of `characters` from one subset (`latin`, `greek` …) of a face; none where the face lacks the subset. */
+export function readOutlines(family: FontFamily, face: FontFace, subset: string, characters: readonly string[]): FaceOutlines {
+  const file = join(family.folder, `${family.id}-${subset}-${face.weight}-${face.style}.woff`);
+  const outlines = new Map<string, Outline>();
+  if (!existsSync(file)) return outlines;
   const bytes = readFileSync(file);
   const font = opentype.parse(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-  return new Map(
-    characters.map((character) => {
-      const glyph = font.charToGlyph(character);
-      // Glyph 0 is the box that stands for a missing character.
-      if (glyph.index === 0) return [character, null];
-      // Drawn at the origin with y downwards; outlines are kept upwards.
-      const commands = glyph.getPath(0, 0, font.unitsPerEm).commands;
-      return [character, outlineOf(commands.map(upwards))];
-    }),
-  );
+  for (const character of characters) {
+    const glyph = font.charToGlyph(character);
+    // Glyph 0 is the box that stands for a missing character.
+    const outline = glyph.index === 0 ? null : outlineOf(glyph.getPath(0, 0, font.unitsPerEm).commands.map(upwards));
+    if (outline !== null) outlines.set(character, outline);
+  }
+  return outlines;
 }
 
-function upwards(command: opentype.PathCommand): Parameters<typeof outlineOf>[0][number] {
+/** Letters whose small form looks unlike the capital. */
+const TELLING = ["a", "e", "g", "r"];
+
+/** Share of common ink from which two letters count as the same shape. */
+const SAME_SHAPE = 0.7;
+
+/** Whether a face draws small letters as capitals; its small letters cannot be told from capitals. */
+export function isUnicase(outlines: FaceOutlines): boolean {
+  const side = 24;
+  const place = placement({ scaleX: 11, x: side / 2, y: side / 2 });
+  const overlaps = TELLING.map((letter) => {
+    const [small, capital] = [outlines.get(letter), outlines.get(letter.toUpperCase())];
+    if (small === undefined || capital === undefined) return 1;
+    const [one, other] = [rasterise(small, place, side), rasterise(capital, place, side)];
+    const common = one.reduce((sum, value, pixel) => sum + Math.min(value, other[pixel]!), 0);
+    const either = one.reduce((sum, value, pixel) => sum + Math.max(value, other[pixel]!), 0);
+    return common / either;
+  });
+  return overlaps.reduce((sum, overlap) => sum + overlap, 0) / overlaps.length > SAME_SHAPE;
+}
+
+/** Opentype draws with y downwards; outlines are kept upwards. */
+function upwards(command: opentype.PathCommand): OutlineCommand {
   switch (command.type) {
     case "Z":
       return command;

@@ -17,7 +17,7 @@ export interface Outline {
 }
 
 /** Maps (x, y) to (a·x + c·y + e, b·x + d·y + f). */
-export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
+export type Placement = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
 
 /** Straight pieces per curve: at 32 pixels more cannot be told apart. */
 const PIECES = 6;
@@ -99,7 +99,7 @@ interface Crossing {
  * Fills an outline (non-zero winding rule) into a mask of `size` × `size`, 0…255, antialiased.
  * `place` maps the outline's box to pixels; what falls outside is cut.
  */
-export function rasterise(outline: Outline, place: Affine, size: number): Uint8Array {
+export function rasterise(outline: Outline, place: Placement, size: number): Uint8Array {
   const lines: Crossing[][] = Array.from({ length: size * LINES_PER_PIXEL }, () => []);
   const [a, b, c, d, e, f] = place;
   const { edges } = outline;
@@ -137,14 +137,14 @@ function addSpan(coverage: Float32Array, row: number, size: number, from: number
 }
 
 /** Rotation (radians), scales and shear about the origin, then a shift to (x, y). */
-export function affine(options: {
+export function placement(options: {
   readonly scaleX: number;
   readonly scaleY?: number;
   readonly angle?: number;
   readonly shear?: number;
   readonly x: number;
   readonly y: number;
-}): Affine {
+}): Placement {
   const { scaleX, scaleY = scaleX, angle = 0, shear = 0, x, y } = options;
   const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
   // Rotation · shear · scale.

@@ -1,5 +1,5 @@
 import type { Random } from "@atlas-tv/core";
-import { affine, rasterise, type Outline } from "./glyph-outline.js";
+import { placement, rasterise, type Outline } from "./glyph-outline.js";
 import {
   PICTURE_SIZE, addNoise, anyColour, boardTexture, brightness, contrastingColour, groundTexture, mixIn, plainCanvas, smoothNoise, soften, toBytes,
   wallTexture, type Canvas, type Colour,
@@ -27,7 +27,7 @@ function handPlaced(outline: Outline, random: Random, { half, degrees, shift }: 
   const scale = random.between(half[0], half[1]);
   return rasterise(
     outline,
-    affine({
+    placement({
       scaleX: scale * random.between(0.85, 1.15),
       scaleY: scale,
       angle: (random.between(-degrees, degrees) * Math.PI) / 180,
@@ -94,7 +94,7 @@ export const onStreet: GlyphStyle = (outline, random, neighbour) => {
   const angle = (random.between(-12, 12) * Math.PI) / 180;
   const y = MIDDLE + random.between(-2, 2);
   const x = MIDDLE + random.between(-1.5, 1.5);
-  const put = (glyph: Outline, at: number): Uint8Array => rasterise(glyph, affine({ scaleX: scale * narrow, scaleY: scale, angle, x: at, y }), PICTURE_SIZE);
+  const put = (glyph: Outline, at: number): Uint8Array => rasterise(glyph, placement({ scaleX: scale * narrow, scaleY: scale, angle, x: at, y }), PICTURE_SIZE);
   const gap = random.between(1, 4);
   for (const side of [-1, 1]) {
     if (random.next() < 0.3) continue;

@@ -18,7 +18,11 @@ export function readIdx(bytes: Uint8Array, where: string): IdxTensor {
   const axes = bytes[3] ?? 0;
   const start = 4 + 4 * axes;
   if (bytes[0] !== 0 || bytes[1] !== 0 || bytes[2] !== UNSIGNED_BYTE || axes === 0 || bytes.length < start) {
-    throw new InputError({ where, got: `a file that starts with ${hex(bytes)}`, expected: "an IDX file of unsigned bytes (00 00 08 …)" });
+    throw new InputError({
+      where,
+      got: `a file that starts with ${hex(bytes)}`,
+      expected: "an IDX file of unsigned bytes (00 00 08 …)",
+    });
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shape = Array.from({ length: axes }, (_, axis) => view.getUint32(4 + 4 * axis));
@@ -26,7 +30,7 @@ export function readIdx(bytes: Uint8Array, where: string): IdxTensor {
   if (bytes.length !== start + size) {
     throw new InputError({ where, got: `${bytes.length - start} values`, expected: `${shape.join(" × ")} = ${size}` });
   }
-  return { shape, data: bytes.subarray(start) };
+  return { shape, data: new Uint8Array(bytes.buffer, bytes.byteOffset + start, size) };
 }
 
 function hex(bytes: Uint8Array): string {

@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { InputError, pixelImage, type PixelImage } from "@atlas-tv/core";
-import sharp from "sharp";
 import { decodePng, isPng, MAX_PIXELS } from "./png.js";
 
 /** Bytes of a file quoted in a message. */
@@ -15,13 +14,15 @@ function beginning(bytes: Uint8Array): string {
   if (bytes.length === 0) return "an empty file";
   const head = bytes.subarray(0, QUOTED_BYTES);
   const printable = head.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x09 || byte === 0x0a || byte === 0x0d);
-  const quoted = printable ? JSON.stringify(String.fromCharCode(...head)) : Array.from(head, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
-  return `a file that starts with ${quoted}`;
+  const hex = Array.from(head, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+  return `a file that starts with ${printable ? JSON.stringify(String.fromCharCode(...head)) : hex}`;
 }
 
 /** Decodes a JPEG to gray or RGB without turning it or managing its colours, as Pillow does. */
 async function decodeJpeg(bytes: Uint8Array, where: string): Promise<PixelImage> {
   try {
+    // Loaded when the first JPEG comes: its native library is large, and most data sets do without.
+    const { default: sharp } = await import("sharp");
     const options = { ignoreIcc: true, limitInputPixels: MAX_PIXELS };
     const { channels } = await sharp(bytes, options).metadata();
     const pipeline = sharp(bytes, options).toColourspace(channels === 1 ? "b-w" : "srgb").raw({ depth: "uchar" });
@@ -30,7 +31,12 @@ async function decodeJpeg(bytes: Uint8Array, where: string): Promise<PixelImage>
     return pixelImage({ width: info.width, height: info.height, channels: info.channels as 1 | 3, data: pixels }, where);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new InputError({ where, got: `a damaged JPEG (${reason})`, expected: "a whole JPEG image", next: "replace or remove the file" }, { cause });
+    throw new InputError({
+      where,
+      got: `a damaged JPEG (${reason})`,
+      expected: "a whole JPEG image",
+      next: "replace or remove the file",
+    }, { cause });
   }
 }
 
@@ -41,7 +47,12 @@ async function decodeJpeg(bytes: Uint8Array, where: string): Promise<PixelImage>
 export async function decodeImage(bytes: Uint8Array, where = "image"): Promise<PixelImage> {
   if (isPng(bytes)) return decodePng(bytes, where);
   if (isJpeg(bytes)) return decodeJpeg(bytes, where);
-  throw new InputError({ where, got: beginning(bytes), expected: "a PNG or JPEG image", next: "convert the file to PNG or JPEG, or remove it" });
+  throw new InputError({
+    where,
+    got: beginning(bytes),
+    expected: "a PNG or JPEG image",
+    next: "convert the file to PNG or JPEG, or remove it",
+  });
 }
 
 /** Reads and decodes a PNG or JPEG file. */

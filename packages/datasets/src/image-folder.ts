@@ -52,7 +52,6 @@ interface Part {
   readonly folder: string;
   /** Names of the class folders, in label order. */
   readonly classes: readonly string[];
-  /** For messages and, spelled with spaces, the prompts. */
   readonly classNames: readonly string[];
 }
 
@@ -73,7 +72,13 @@ async function partSource(name: string, { folder, classes, classNames }: Part): 
     labels: Int32Array.from(labels),
     image: async (index) => {
       const path = paths[index];
-      if (path === undefined) throw new InputError({ where: `image of ${name}`, got: `index ${index}`, expected: `0 to ${paths.length - 1}` });
+      if (path === undefined) {
+        throw new InputError({
+          where: `image of ${name}`,
+          got: `index ${index}`,
+          expected: `0 to ${paths.length - 1}`,
+        });
+      }
       return readImage(path);
     },
   };
@@ -90,7 +95,11 @@ function noClasses(folder: string): InputError {
 function requireSameClasses(folder: string, classes: readonly string[], allowed: readonly string[]): void {
   const unknown = classes.find((entry) => !allowed.includes(entry));
   if (unknown === undefined) return;
-  throw new InputError({ where: join(folder, "test"), got: `a class "${unknown}"`, expected: `the classes of train/: ${allowed.join(", ")}` });
+  throw new InputError({
+    where: join(folder, "test"),
+    got: `a class "${unknown}"`,
+    expected: `the classes of train/: ${allowed.join(", ")}`,
+  });
 }
 
 /**
@@ -112,7 +121,11 @@ export async function imageFolder(path: string, options: ImageFolderOptions = {}
   if (classes.length === 0) throw noClasses(trainFolder);
   const classNames = options.classNames ?? classes.map((entry) => entry.replaceAll("_", " "));
   if (classNames.length !== classes.length) {
-    throw new InputError({ where: `class names of "${name}"`, got: `${classNames.length} names`, expected: `${classes.length}, one per subfolder: ${classes.join(", ")}` });
+    throw new InputError({
+      where: `class names of "${name}"`,
+      got: `${classNames.length} names`,
+      expected: `${classes.length}, one per subfolder: ${classes.join(", ")}`,
+    });
   }
 
   let train: ImageSource;
@@ -128,6 +141,19 @@ export async function imageFolder(path: string, options: ImageFolderOptions = {}
     train = subset(all, first, `${name} train`);
     test = subset(all, second, `${name} test`);
   }
-  if (train.length === 0) throw new InputError({ where: trainFolder, got: "no images", expected: "PNG or JPEG files in the class folders" });
-  return { name, classNames, templates, augmentation, train: cachedSource(train, cacheBytes), test: cachedSource(test, cacheBytes) };
+  if (train.length === 0) {
+    throw new InputError({
+      where: trainFolder,
+      got: "no images",
+      expected: "PNG or JPEG files in the class folders",
+    });
+  }
+  return {
+    name,
+    classNames,
+    templates,
+    augmentation,
+    train: cachedSource(train, cacheBytes),
+    test: cachedSource(test, cacheBytes),
+  };
 }

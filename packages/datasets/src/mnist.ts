@@ -28,7 +28,12 @@ async function readIdxFile(folder: string, name: string): Promise<IdxTensor> {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    throw new InputError({ where: path, got: "no readable file", expected: "an IDX file of MNIST", next: `install ${MNIST_PACKAGE} again` }, { cause });
+    throw new InputError({
+      where: path,
+      got: "no readable file",
+      expected: "an IDX file of MNIST",
+      next: `install ${MNIST_PACKAGE} again`,
+    }, { cause });
   }
   const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
   return readIdx(zipped ? gunzipSync(bytes) : bytes, path);

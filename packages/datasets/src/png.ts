@@ -69,12 +69,17 @@ function checkHeader(bytes: Uint8Array): void {
 export function decodePng(bytes: Uint8Array, where = "PNG"): PixelImage {
   try {
     // A copy of its own, so that a file cut short is not continued by what else lies in the buffer.
-    const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+    const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
     checkHeader(own);
     return pixelImage(asPixelImage(decode(own, { checkCrc: true })), where);
   } catch (cause) {
     if (cause instanceof InputError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new InputError({ where, got: `a damaged PNG (${reason})`, expected: "a whole PNG image", next: "replace or remove the file" }, { cause });
+    throw new InputError({
+      where,
+      got: `a damaged PNG (${reason})`,
+      expected: "a whole PNG image",
+      next: "replace or remove the file",
+    }, { cause });
   }
 }

@@ -18,7 +18,13 @@ export interface FewShotOptions {
  * among those of a larger one.
  * @throws InputError when k is not a positive integer, or a class has fewer than k images (says how many).
  */
-export function fewShots(labels: Int32Array, indices: Int32Array, k: number, random: Random, options: FewShotOptions = {}): Int32Array {
+export function fewShots(
+  labels: Int32Array,
+  indices: Int32Array,
+  k: number,
+  random: Random,
+  options: FewShotOptions = {},
+): Int32Array {
   const { classNames, allowShort = false, where = "few-shot sampling" } = options;
   if (!Number.isInteger(k) || k < 1) throw new InputError({ where, got: `${k} shots`, expected: "a whole number of at least 1" });
   const groups = groupByLabel(labels, indices);
@@ -47,12 +53,21 @@ export function fewShots(labels: Int32Array, indices: Int32Array, k: number, ran
 
 /** A random share of `indices`, rounded to whole images, at least one. */
 export function fraction(indices: Int32Array, share: number, random: Random): Int32Array {
-  if (!(share > 0 && share <= 1)) throw new InputError({ where: "fraction of the training images", got: String(share), expected: "more than 0, at most 1" });
+  if (!(share > 0 && share <= 1)) {
+    throw new InputError({
+      where: "fraction of the training images",
+      got: String(share),
+      expected: "more than 0, at most 1",
+    });
+  }
   const count = Math.max(1, Math.round(share * indices.length));
   return random.permutation(indices.length).subarray(0, count).map((position) => indices[position]!);
 }
 
-/** How often few images are repeated in an epoch so that it has at least ten batches: r = n / batch, ⌊10 / r⌋ + 1 times when r < 10. */
+/**
+ * How often few images are repeated in an epoch so that it has at least ten batches: with r = n / batchSize,
+ * ⌊10 / r⌋ + 1 times when r < 10.
+ */
 export function oversamplingCopies(n: number, batchSize: number): number {
   const ratio = n / batchSize;
   return ratio < MINIMUM_BATCHES ? Math.floor(MINIMUM_BATCHES / ratio) + 1 : 1;

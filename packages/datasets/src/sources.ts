@@ -41,11 +41,19 @@ export function memorySource(options: MemorySourceOptions): ImageSource {
   const { name, classNames, labels, width, height, channels, data, border = 0 } = options;
   const stride = width * height * channels;
   if (data.length !== labels.length * stride) {
-    throw new InputError({ where: name, got: `${data.length} bytes of pixels`, expected: `${labels.length} images × ${stride} = ${labels.length * stride}` });
+    throw new InputError({
+      where: name,
+      got: `${data.length} bytes of pixels`,
+      expected: `${labels.length} images × ${stride} = ${labels.length * stride}`,
+    });
   }
   const wrong = labels.find((label) => label < 0 || label >= classNames.length);
   if (wrong !== undefined) {
-    throw new InputError({ where: name, got: `label ${wrong}`, expected: `0 to ${classNames.length - 1}, as there are ${classNames.length} class names` });
+    throw new InputError({
+      where: name,
+      got: `label ${wrong}`,
+      expected: `0 to ${classNames.length - 1}, as there are ${classNames.length} class names`,
+    });
   }
   return {
     name,

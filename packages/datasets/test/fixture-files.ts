@@ -18,11 +18,17 @@ export interface FixtureTensor {
   readonly bytes: Uint8Array;
 }
 
+interface HeaderEntry {
+  readonly dtype: string;
+  readonly shape: number[];
+  readonly data_offsets: [number, number];
+}
+
 /** The tensors of a safetensors file that is known to be well formed. */
 export function fixtureTensors(...parts: string[]): Map<string, FixtureTensor> {
   const file = readFileSync(fixturePath(...parts));
   const headerLength = Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.toString("utf8", 8, 8 + headerLength)) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
+  const header = JSON.parse(file.toString("utf8", 8, 8 + headerLength)) as Record<string, HeaderEntry>;
   const tensors = new Map<string, FixtureTensor>();
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") continue;

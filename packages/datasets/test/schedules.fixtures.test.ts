@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Random } from "@atlas-tv/core";
-import { oversample, oversamplingCopies, splitTrainValidation, twoStreamBatchCount, twoStreamBatches, twoStreamShares } from "../src/index.js";
+import {
+  oversample, oversamplingCopies, splitTrainValidation, twoStreamBatchCount, twoStreamBatches, twoStreamShares,
+} from "../src/index.js";
 import { fixtureJson } from "./fixture-files.js";
 
 interface Expected {

@@ -1,0 +1,112 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { describe, expect, it } from "vitest";
+import { visionSpec } from "@atlas-tv/clip";
+import {
+  blockwise, composeWeights, crossEntropy, difference, encode, headLogits, isotropic, lossAndGradients, widen,
+  type Backend, type Composition, type NamedHostTensors, type TaskVector,
+} from "../src/index.js";
+import {
+  checkpointFacts, closeTo, fixtureBatchSize, fixtureCheckpoint, fixtureHead, fixtureImages, fixtureJson, fixtureLabels, fixtureTensors, floats, tolerance,
+} from "./fixture-files.js";
+
+interface Case {
+  make: () => Composition;
+  mode: "standard" | "linearised";
+  storage: "F16" | "F32";
+}
+
+const CASES: Record<string, Case> = {
+  isotropic: { make: isotropic, mode: "standard", storage: "F16" },
+  blockwise: { make: blockwise, mode: "standard", storage: "F16" },
+  blockwise_unrounded_tv: { make: blockwise, mode: "standard", storage: "F32" },
+  linearized_blockwise: { make: blockwise, mode: "linearised", storage: "F16" },
+  linearized_isotropic: { make: isotropic, mode: "linearised", storage: "F16" },
+};
+
+const golden = fixtureTensors("composition/composition.safetensors");
+const expected = fixtureJson<{ loss: Record<string, number> }>("composition/expected.json");
+const spec = visionSpec(fixtureJson("checkpoints/open_clip_config.json"), { includeLeftovers: true });
+
+async function models(storage: "F16" | "F32"): Promise<{ base: NamedHostTensors; vectors: TaskVector[] }> {
+  const base = await fixtureCheckpoint("zeroshot");
+  const indices = Array.from({ length: checkpointFacts().vectors }, (_, i) => i);
+  const vectors = await Promise.all(indices.map(async (i) => difference(`tv${i}`, base, await fixtureCheckpoint(`finetuned_${i}`), storage)));
+  return { base, vectors };
+}
+
+/** `<case>.<part>.<block>` tensors of the fixture, by block name. */
+function partsOf(name: string, part: string): string[] {
+  const prefix = `${name}.${part}.model.`;
+  return [...golden.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+}
+
+/** Composed features, loss and coefficient gradient against the golden numbers, on one backend. */
+export function compositionSuite(backend: Backend): void {
+  describe(`composition on ${backend.id}`, () => {
+    it.each(Object.keys(CASES))("%s gives the features, logits, loss and coefficient gradient", async (name) => {
+      await backend.activate();
+      const { make, mode, storage } = CASES[name]!;
+      const { base, vectors } = await models(storage);
+      // The unrounded case shares the coefficients of the rounded one.
+      const coef = await floats(golden, golden.has(`${name}.coef`) ? `${name}.coef` : "blockwise.coef");
+      const head = await fixtureHead(0);
+      const batch = fixtureBatchSize();
+      const images = await fixtureImages(0, batch);
+      const labels = await fixtureLabels(0, 0, batch);
+
+      const before = tf.memory().numTensors;
+      const encoder = await backend.compile(spec, base, vectors, make(), { mode });
+      const composed = await encoder.compose({ coef });
+      const features = await encode(composed, images);
+      const logits = headLogits(head, features);
+      closeTo(await features.data(), await floats(golden, `${name}.features`), tolerance("composition.features"), "features");
+      if (golden.has(`${name}.logits`)) {
+        closeTo(await logits.data(), await floats(golden, `${name}.logits`), tolerance("composition.logits"), "logits");
+      }
+      if (mode === "linearised") {
+        const atBase = await floats(golden, `${name}.f0`);
+        const change = (await features.data()).map((value, i) => value - atBase[i]!);
+        closeTo(change, await floats(golden, `${name}.jvp`), tolerance("composition.jvp"), "J Δ");
+      }
+      tf.dispose([features, logits]);
+
+      const result = await lossAndGradients([{ ...images, encoder: composed }], ([own]) => crossEntropy(headLogits(head, own!), labels));
+      closeTo(result.loss, expected.loss[name]!, tolerance("composition.loss"), "loss");
+      const gradient = result.encoders.get(composed)!["coef"]!;
+      const wanted = await floats(golden, `${name}.grad_coef`);
+      closeTo(gradient, wanted, tolerance("composition.grad_coef"), "gradient");
+      wanted.forEach((value, i) => { if (value === 0) expect(gradient[i], `gradient ${i}`).toBe(0); });
+
+      const parts = await lossAndGradients([{ ...images, encoder: composed }], ([own]) => crossEntropy(headLogits(head, own!), labels), {}, { microBatch: 2 });
+      closeTo(parts.encoders.get(composed)!["coef"]!, wanted, tolerance("composition.grad_coef"), "gradient in micro-batches");
+      composed.dispose();
+      encoder.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    it.each(Object.keys(CASES))("%s composes the blocks", async (name) => {
+      await backend.activate();
+      const { make, mode, storage } = CASES[name]!;
+      const { base, vectors } = await models(storage);
+      const coef = await floats(golden, golden.has(`${name}.coef`) ? `${name}.coef` : "blockwise.coef");
+      const part = mode === "linearised" ? "delta" : "composed";
+      const blocks = partsOf(name, part);
+      expect(name === "blockwise_unrounded_tv" || blocks.length > 0).toBe(true);
+      const zeros: NamedHostTensors = new Map([...base].map(([block, { shape, data }]) => [block, { dtype: "F32", shape, data: new Float32Array(data.length) }]));
+      const weights = await composeWeights(spec.blocks, mode === "linearised" ? zeros : base, vectors, make(), { coef });
+      for (const block of blocks) {
+        const own = weights.get(block)!;
+        closeTo(widen(own), await floats(golden, `${name}.${part}.model.${block}`), tolerance("composition.features"), block);
+        const index = spec.blocks.findIndex((candidate) => candidate.name === block);
+        const composed = tf.tidy(() => make().compose(
+          { block: spec.blocks[index]!, index, count: spec.blocks.length },
+          tf.tensor(widen((mode === "linearised" ? zeros : base).get(block)!), [...own.shape]),
+          vectors.map(({ blocks: steps }) => tf.tensor(widen(steps.get(block)!), [...own.shape])),
+          { coef: tf.tensor(coef, name.includes("isotropic") ? [vectors.length] : [vectors.length, spec.blocks.length]) },
+        ));
+        closeTo(await composed.data(), await floats(golden, `${name}.${part}.model.${block}`), tolerance("composition.features"), `${block} on tensors`);
+        composed.dispose();
+      }
+    });
+  });
+}
