@@ -1,3 +1,4 @@
+import { sizeOf } from "@atlas-tv/core";
 import { encodeModel, type OnnxAttribute, type OnnxConstant, type OnnxElement, type OnnxNode, type OnnxShape, type OnnxValue } from "./onnx-model.js";
 
 /** A tensor inside a graph under construction. */
@@ -19,7 +20,7 @@ export class Graph {
   #next = 0;
 
   #fresh(): Value {
-    return { id: `t${this.#next++}` };
+    return { id: `_${this.#next++}` };
   }
 
   input(name: string, shape: OnnxShape, element: OnnxElement = "float32"): Value {
@@ -32,29 +33,36 @@ export class Graph {
     this.#outputs.push({ value, info: { name, element: "float32", shape } });
   }
 
-  #constant(data: Float32Array | BigInt64Array, shape: readonly number[]): Value {
-    const key = `c_${data instanceof Float32Array ? "f" : "i"}_${shape.join("x")}_${Array.from(data, String).join("_")}`;
-    if (!this.#constants.has(key)) this.#constants.set(key, { name: `c${this.#constants.size}`, shape, data });
-    return { id: this.#constants.get(key)!.name };
+  /** A constant that equal constants share. */
+  #constant(key: string, shape: readonly number[], data: () => Float32Array | BigInt64Array): Value {
+    const known = this.#constants.get(key);
+    if (known !== undefined) return { id: known.name };
+    const name = `_c${this.#constants.size}`;
+    this.#constants.set(key, { name, shape, data: data() });
+    return { id: name };
   }
 
   scalar(value: number): Value {
-    return this.#constant(Float32Array.of(value), []);
+    return this.filled(value, []);
   }
 
   /** A list of whole numbers, as operators take for axes and shapes. */
   integers(...values: number[]): Value {
-    return this.#constant(BigInt64Array.from(values, BigInt), [values.length]);
+    return this.#constant(`integers ${values.join()}`, [values.length], () => BigInt64Array.from(values, BigInt));
   }
 
   /** A constant of one value repeated. */
   filled(value: number, shape: readonly number[]): Value {
-    const key = `filled_${value}_${shape.join("x")}`;
-    if (!this.#constants.has(key)) {
-      const data = new Float32Array(shape.reduce((product, extent) => product * extent, 1)).fill(value);
-      this.#constants.set(key, { name: `c${this.#constants.size}`, shape, data });
-    }
-    return { id: this.#constants.get(key)!.name };
+    return this.#constant(`filled ${value} ${shape.join()}`, shape, () => new Float32Array(sizeOf(shape)).fill(value));
+  }
+
+  /** `(size, size)`: `value` above the diagonal, 0 elsewhere. */
+  upperTriangle(value: number, size: number): Value {
+    return this.#constant(`upper ${value} ${size}`, [size, size], () => {
+      const data = new Float32Array(size * size);
+      for (let row = 0; row < size; row++) data.fill(value, row * size + row + 1, (row + 1) * size);
+      return data;
+    });
   }
 
   /** An operator with any number of outputs; `domain` defaults to ONNX's own. */
@@ -87,6 +95,11 @@ export class Graph {
 
   transpose(x: Value, ...perm: number[]): Value {
     return this.node("Transpose", [x], { perm });
+  }
+
+  /** Elements `from` to `to` along an axis. */
+  slice(x: Value, axis: number, from: number, to: number): Value {
+    return this.node("Slice", [x, this.integers(from), this.integers(to), this.integers(axis)]);
   }
 
   /** A matrix product of rank 2, a · b, either transposed, plus `c` broadcast to the result. */

@@ -1,6 +1,6 @@
 import type { BlockSpec, TextTransformerSpec, VitSpec } from "@atlas-tv/core";
 import { parseClipConfig, type ClipConfigInput } from "./config.js";
-import { norm, residualBlockSpecs, weight } from "./transformer-blocks.js";
+import { bias, norm, residualBlockSpecs, weight } from "./transformer-blocks.js";
 
 export interface VisionSpecOptions {
   /**
@@ -27,15 +27,14 @@ export function visionSpec(config: ClipConfigInput, options: VisionSpecOptions =
     ...residualBlockSpecs(PREFIX, layers, width, mlpWidth),
     ...norm(`${PREFIX}ln_post`, width),
   ];
-  const leftover = (name: string, shape: number[], role: BlockSpec["role"] = "weight"): BlockSpec => ({ name, shape, kind: "leftover", role, layer: null });
   const blocks = options.includeLeftovers !== true ? visual : [
-    leftover("positional_embedding", [text.context_length, text.width]),
-    leftover("text_projection", [text.width, outputWidth]),
-    leftover("logit_scale", []),
+    weight("positional_embedding", [text.context_length, text.width], "leftover"),
+    weight("text_projection", [text.width, outputWidth], "leftover"),
+    weight("logit_scale", [], "leftover"),
     ...visual,
-    leftover("token_embedding.weight", [text.vocab_size, text.width]),
-    leftover("ln_final.weight", [text.width]),
-    leftover("ln_final.bias", [text.width], "bias"),
+    weight("token_embedding.weight", [text.vocab_size, text.width], "leftover"),
+    weight("ln_final.weight", [text.width], "leftover"),
+    bias("ln_final.bias", [text.width], "leftover"),
   ];
   return {
     family: "vit",

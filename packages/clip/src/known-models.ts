@@ -1,7 +1,14 @@
 import { InputError } from "@atlas-tv/core";
 import { parseClipConfig, type ClipConfig, type ClipConfigInput } from "./config.js";
 
-function openAi(embed: number, imageSize: number, patch: number, layers: number, width: number, textWidth: number): ClipConfigInput {
+function openAi(
+  embed: number,
+  imageSize: number,
+  patch: number,
+  layers: number,
+  width: number,
+  textWidth: number,
+): ClipConfigInput {
   return {
     embed_dim: embed,
     quick_gelu: true,

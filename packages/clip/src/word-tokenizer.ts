@@ -55,7 +55,7 @@ export class WordTokenizer {
     return { data, shape: [texts.length, this.contextLength] };
   }
 
-  /** The words of `texts`, most frequent first and then by code point; at most `limit`. */
+  /** The words of `texts`, most frequent first and equals in alphabetical order; at most `limit`. */
   static fromTexts(texts: Iterable<string>, contextLength: number, limit = Infinity): WordTokenizer {
     const counts = new Map<string, number>();
     for (const text of texts) for (const word of wordsOf(text)) counts.set(word, (counts.get(word) ?? 0) + 1);

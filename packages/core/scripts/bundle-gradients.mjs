@@ -63,7 +63,9 @@ function publicNames() {
 
 /** The named exports of a module of tfjs-core; `export *` modules are reached as namespaces. */
 async function exportsOf(path) {
-  const { metafile } = await build({ entryPoints: [path], bundle: false, write: false, metafile: true, format: "esm", outdir: "out" });
+  const { metafile } = await build({
+    entryPoints: [path], bundle: false, write: false, metafile: true, format: "esm", outdir: "out",
+  });
   return Object.values(metafile.outputs)[0].exports;
 }
 
@@ -78,7 +80,9 @@ async function standIn(module) {
   const lines = names.map((name) => {
     const at = `${module}#${name}`;
     if (bindings.has(at)) return `export { ${bindings.get(at)} as ${name} } from "${CORE}";`;
-    if (namespace !== undefined && name in tfjs[namespace]) return `export const ${name} = /* @__PURE__ */ (() => ${namespace}.${name})();`;
+    if (namespace !== undefined && name in tfjs[namespace]) {
+      return `export const ${name} = /* @__PURE__ */ (() => ${namespace}.${name})();`;
+    }
     return REACHABLE.get(at) ?? `export { ${name} } from "own:${path}";`;
   });
   return [namespace === undefined ? "" : `import { ${namespace} } from "${CORE}";`, ...lines].join("\n");

@@ -72,8 +72,9 @@ export class BlockComposer {
     const blocks = this.#each((at) => {
       const base = this.#baseOf(at);
       // A weighted sum onto zero is Δ itself; θ − θ0 would lose its last digits.
-      if (this.composition.kind === "scalar") return this.composition.compose(at, tf.zerosLike(base), this.#vectorsOf(at), uploaded);
-      return tf.sub(this.composition.compose(at, base, this.#vectorsOf(at), uploaded), base);
+      const onto = this.composition.kind === "scalar" ? tf.zerosLike(base) : base;
+      const composed = this.composition.compose(at, onto, this.#vectorsOf(at), uploaded);
+      return onto === base ? tf.sub(composed, base) : composed;
     });
     tf.dispose(uploaded);
     return blocks;

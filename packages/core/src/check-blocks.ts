@@ -21,7 +21,8 @@ function firstNonFinite(tensor: HostTensor): number {
 
 /** Names that belong to this encoder's network and that its spec does not have: a deeper model, or another family. */
 function unexpected(spec: EncoderSpec, tensors: NamedHostTensors): string[] {
-  const known = new Set([...spec.blocks.map(({ name }) => name), ...(spec.family === "resnet" ? spec.buffers.map(({ name }) => name) : [])]);
+  const buffers = spec.family === "resnet" ? spec.buffers : [];
+  const known = new Set([...spec.blocks, ...buffers].map(({ name }) => name));
   const own = spec.family === "text" ? `${spec.prefix}transformer.` : spec.prefix;
   return [...tensors.keys()].filter((name) => name.startsWith(own) && !known.has(name) && !BUFFER.test(name));
 }
@@ -33,7 +34,12 @@ function unexpected(spec: EncoderSpec, tensors: NamedHostTensors): string[] {
  * @param options.partial blocks may be missing (task vectors: a missing block is zero).
  * @throws InputError naming the first three differences.
  */
-export function checkBlocks(spec: EncoderSpec, tensors: NamedHostTensors, where: string, options: { partial?: boolean } = {}): void {
+export function checkBlocks(
+  spec: EncoderSpec,
+  tensors: NamedHostTensors,
+  where: string,
+  options: { partial?: boolean } = {},
+): void {
   const differences: string[] = [];
   for (const { name, shape } of [...spec.blocks, ...(spec.family === "resnet" && !options.partial ? spec.buffers : [])]) {
     const tensor = tensors.get(name);

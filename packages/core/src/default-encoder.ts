@@ -82,7 +82,8 @@ class DefaultComposedEncoder implements ComposedEncoder {
     const { blocks, steps } = this.state;
     return tf.tidy(() => {
       const features = this.network.evaluate(blocks, inputs);
-      return steps === null ? features : tf.add(features, this.network.pushForward(blocks, inputs, steps, features.shape)) as Tensor2D;
+      if (steps === null) return features;
+      return tf.add(features, this.network.pushForward(blocks, inputs, steps, features.shape)) as Tensor2D;
     });
   }
 
@@ -147,7 +148,12 @@ class DefaultCompiledEncoder implements CompiledEncoder {
   #composer: BlockComposer | null;
   readonly #network: Network;
 
-  constructor(composer: BlockComposer, readonly spec: EncoderSpec, readonly composition: Composition, readonly options: CompileOptions) {
+  constructor(
+    composer: BlockComposer,
+    readonly spec: EncoderSpec,
+    readonly composition: Composition,
+    readonly options: CompileOptions,
+  ) {
     this.#composer = composer;
     this.#network = new Network(encoderFunction(spec));
   }

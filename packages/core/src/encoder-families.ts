@@ -10,7 +10,9 @@ export type EncoderFunction = (parameters: Parameters, inputs: Tensor) => Tensor
 
 type Family = EncoderSpec["family"];
 
-const FAMILIES: { readonly [F in Family]?: (spec: Extract<EncoderSpec, { family: F }>, parameters: Parameters, inputs: Tensor) => Tensor2D } = {
+type SpecOf<F extends Family> = Extract<EncoderSpec, { family: F }>;
+
+const FAMILIES: { readonly [F in Family]?: (spec: SpecOf<F>, parameters: Parameters, inputs: Tensor) => Tensor2D } = {
   vit: vitFeatures,
   text: textFeatures,
 };
@@ -19,7 +21,7 @@ const FAMILIES: { readonly [F in Family]?: (spec: Extract<EncoderSpec, { family:
  * The forward pass of a spec, in ordinary tfjs operations: the definition of correct.
  * @throws InputError listing the families there are.
  */
-export function encoderFunction<F extends Family>(spec: Extract<EncoderSpec, { family: F }>): EncoderFunction {
+export function encoderFunction<F extends Family>(spec: SpecOf<F>): EncoderFunction {
   const features = FAMILIES[spec.family as F];
   if (features !== undefined) return (parameters, inputs) => features(spec, parameters, inputs);
   throw new InputError({

@@ -20,14 +20,20 @@ export class PlainBackend implements Backend {
 
   probe(): Promise<BackendReport> {
     const usable = tf.findBackendFactory(this.tfjsBackend) != null;
-    const missing = usable ? [] : [`the tfjs backend "${this.tfjsBackend}": import its package, such as @tensorflow/tfjs-backend-${this.tfjsBackend}`];
-    return Promise.resolve({ usable, device: `tfjs ${this.tfjsBackend}`, versions: { "@tensorflow/tfjs-core": tf.version_core }, missing });
+    const name = this.tfjsBackend;
+    const missing = usable ? [] : [`the tfjs backend "${name}": import its package, such as @tensorflow/tfjs-backend-${name}`];
+    const versions = { "@tensorflow/tfjs-core": tf.version_core };
+    return Promise.resolve({ usable, device: `tfjs ${name}`, versions, missing });
   }
 
   async activate(): Promise<void> {
     const { usable, missing } = await this.probe();
     if (!usable || !(await tf.setBackend(this.tfjsBackend))) {
-      throw new InputError({ where: `backend "${this.id}"`, got: "a backend that does not start", expected: missing[0] ?? "its requirements to be met" });
+      throw new InputError({
+        where: `backend "${this.id}"`,
+        got: "a backend that does not start",
+        expected: missing[0] ?? "its requirements to be met",
+      });
     }
     await tf.ready();
   }

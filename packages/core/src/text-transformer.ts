@@ -13,7 +13,8 @@ export function textFeatures(spec: TextTransformerSpec, parameters: Parameters, 
   const { prefix, width, contextLength } = spec;
   const batch = ids.shape[0]!;
   const indices = tf.cast(tf.reshape(ids, [-1]), "int32") as Tensor1D;
-  const embedded = tf.reshape(gatherRows(parameters(`${prefix}token_embedding.weight`) as Tensor2D, indices), [batch, contextLength, width]);
+  const table = parameters(`${prefix}token_embedding.weight`) as Tensor2D;
+  const embedded = tf.reshape(gatherRows(table, indices), [batch, contextLength, width]);
   const positioned = tf.add(embedded, parameters(`${prefix}positional_embedding`));
   const rows = tf.reshape(positioned, [batch * contextLength, width]) as Tensor2D;
   const out = residualBlocks(rows, spec, batch, causalMask(contextLength), prefix, parameters);

@@ -3,7 +3,7 @@
  * Activations are rows: `(batch · tokens, width)`.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { Tensor, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
 import type { Activation } from "./encoder-spec.js";
 import { linear, matrixProduct } from "./matrix-product.js";
 
@@ -44,12 +44,20 @@ export function causalMask(tokens: number): Tensor2D {
   return tf.tensor2d(mask, [tokens, tokens]);
 }
 
-function attention(x: Tensor2D, name: string, shape: TransformerShape, batch: number, mask: Tensor2D | null, parameters: Parameters): Tensor2D {
+function attention(
+  x: Tensor2D,
+  shape: TransformerShape,
+  batch: number,
+  mask: Tensor2D | null,
+  name: string,
+  parameters: Parameters,
+): Tensor2D {
   const { heads, width } = shape;
   const tokens = x.shape[0] / batch;
   const headWidth = width / heads;
   const qkv = linear(x, parameters(`${name}.in_proj_weight`), parameters(`${name}.in_proj_bias`));
-  const [q, k, v] = tf.split(qkv, 3, 1).map((part) => tf.reshape(part, [batch, tokens, heads, headWidth])) as [Tensor4D, Tensor4D, Tensor4D];
+  const byHead = (part: Tensor): Tensor => tf.reshape(part, [batch, tokens, heads, headWidth]);
+  const [q, k, v] = tf.split(qkv, 3, 1).map(byHead) as [Tensor, Tensor, Tensor];
   const scaled = tf.mul(tf.transpose(q, [0, 2, 1, 3]), headWidth ** -0.5);
   const scores = matrixProduct(scaled, tf.transpose(k, [0, 2, 3, 1]));
   const weights = tf.softmax(mask === null ? scores : tf.add(scores, mask), -1);
@@ -74,7 +82,7 @@ export function residualBlocks(
   let rows = x;
   for (let layer = 0; layer < shape.layers; layer++) {
     const name = `${prefix}transformer.resblocks.${layer}`;
-    const attended = attention(layerNorm(rows, `${name}.ln_1`, parameters), `${name}.attn`, shape, batch, mask, parameters);
+    const attended = attention(layerNorm(rows, `${name}.ln_1`, parameters), shape, batch, mask, `${name}.attn`, parameters);
     rows = tf.add(rows, attended) as Tensor2D;
     const hidden = linear(
       layerNorm(rows, `${name}.ln_2`, parameters),

@@ -6,7 +6,8 @@ import {
   type Backend, type Composition, type NamedHostTensors, type TaskVector,
 } from "../src/index.js";
 import {
-  checkpointFacts, closeTo, fixtureBatchSize, fixtureCheckpoint, fixtureHead, fixtureImages, fixtureJson, fixtureLabels, fixtureTensors, floats, tolerance,
+  checkpointFacts, closeTo, fixtureBatchSize, fixtureCheckpoint, fixtureHead, fixtureImages, fixtureJson, fixtureLabels, fixtureTensors,
+  floats, tolerance,
 } from "./fixture-files.js";
 
 interface Case {
@@ -30,7 +31,9 @@ const spec = visionSpec(fixtureJson("checkpoints/open_clip_config.json"), { incl
 async function models(storage: "F16" | "F32"): Promise<{ base: NamedHostTensors; vectors: TaskVector[] }> {
   const base = await fixtureCheckpoint("zeroshot");
   const indices = Array.from({ length: checkpointFacts().vectors }, (_, i) => i);
-  const vectors = await Promise.all(indices.map(async (i) => difference(`tv${i}`, base, await fixtureCheckpoint(`finetuned_${i}`), storage)));
+  const vectors = await Promise.all(indices.map(async (i) => {
+    return difference(`tv${i}`, base, await fixtureCheckpoint(`finetuned_${i}`), storage);
+  }));
   return { base, vectors };
 }
 
@@ -70,14 +73,15 @@ export function compositionSuite(backend: Backend): void {
       }
       tf.dispose([features, logits]);
 
-      const result = await lossAndGradients([{ ...images, encoder: composed }], ([own]) => crossEntropy(headLogits(head, own!), labels));
+      const loss = ([own]: tf.Tensor2D[]): tf.Scalar => crossEntropy(headLogits(head, own!), labels);
+      const result = await lossAndGradients([{ ...images, encoder: composed }], loss);
       closeTo(result.loss, expected.loss[name]!, tolerance("composition.loss"), "loss");
       const gradient = result.encoders.get(composed)!["coef"]!;
       const wanted = await floats(golden, `${name}.grad_coef`);
       closeTo(gradient, wanted, tolerance("composition.grad_coef"), "gradient");
       wanted.forEach((value, i) => { if (value === 0) expect(gradient[i], `gradient ${i}`).toBe(0); });
 
-      const parts = await lossAndGradients([{ ...images, encoder: composed }], ([own]) => crossEntropy(headLogits(head, own!), labels), {}, { microBatch: 2 });
+      const parts = await lossAndGradients([{ ...images, encoder: composed }], loss, {}, { microBatch: 2 });
       closeTo(parts.encoders.get(composed)!["coef"]!, wanted, tolerance("composition.grad_coef"), "gradient in micro-batches");
       composed.dispose();
       encoder.dispose();
@@ -92,19 +96,25 @@ export function compositionSuite(backend: Backend): void {
       const part = mode === "linearised" ? "delta" : "composed";
       const blocks = partsOf(name, part);
       expect(name === "blockwise_unrounded_tv" || blocks.length > 0).toBe(true);
-      const zeros: NamedHostTensors = new Map([...base].map(([block, { shape, data }]) => [block, { dtype: "F32", shape, data: new Float32Array(data.length) }]));
-      const weights = await composeWeights(spec.blocks, mode === "linearised" ? zeros : base, vectors, make(), { coef });
+      const zeros: NamedHostTensors = new Map([...base].map(([block, { shape, data }]) => {
+        return [block, { dtype: "F32", shape, data: new Float32Array(data.length) }];
+      }));
+      const origin = mode === "linearised" ? zeros : base;
+      const composition = make();
+      const coefShape = composition.shapes(spec.blocks, vectors.length)["coef"]!;
+      const weights = await composeWeights(spec.blocks, origin, vectors, composition, { coef });
       for (const block of blocks) {
         const own = weights.get(block)!;
         closeTo(widen(own), await floats(golden, `${name}.${part}.model.${block}`), tolerance("composition.features"), block);
         const index = spec.blocks.findIndex((candidate) => candidate.name === block);
-        const composed = tf.tidy(() => make().compose(
+        const composed = tf.tidy(() => composition.compose(
           { block: spec.blocks[index]!, index, count: spec.blocks.length },
-          tf.tensor(widen((mode === "linearised" ? zeros : base).get(block)!), [...own.shape]),
+          tf.tensor(widen(origin.get(block)!), [...own.shape]),
           vectors.map(({ blocks: steps }) => tf.tensor(widen(steps.get(block)!), [...own.shape])),
-          { coef: tf.tensor(coef, name.includes("isotropic") ? [vectors.length] : [vectors.length, spec.blocks.length]) },
+          { coef: tf.tensor(coef, coefShape) },
         ));
-        closeTo(await composed.data(), await floats(golden, `${name}.${part}.model.${block}`), tolerance("composition.features"), `${block} on tensors`);
+        const wanted = await floats(golden, `${name}.${part}.model.${block}`);
+        closeTo(await composed.data(), wanted, tolerance("composition.features"), `${block} on tensors`);
         composed.dispose();
       }
     });

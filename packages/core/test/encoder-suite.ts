@@ -2,7 +2,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { visionSpec } from "@atlas-tv/clip";
 import { crossEntropy, encode, headLogits, isotropic, type Backend } from "../src/index.js";
-import { closeTo, fixtureCheckpoint, fixtureHead, fixtureImages, fixtureJson, fixtureLabels, fixtureTensors, floats, tolerance } from "./fixture-files.js";
+import {
+  closeTo, fixtureCheckpoint, fixtureHead, fixtureImages, fixtureJson, fixtureLabels, fixtureTensors, floats, tolerance,
+} from "./fixture-files.js";
 
 const golden = fixtureTensors("encoder/encoder.safetensors");
 const expected = fixtureJson<{ loss: Record<string, number>; top1: Record<string, number> }>("encoder/expected.json");

@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { ClipConfigInput } from "@atlas-tv/clip";
 import { readFloat32, readHostTensor, readIntegers } from "../src/state-dict.js";
-import type { ClassificationHead, ElementType, EncoderInputs, HostTensor, NamedHostTensors, StateDict, StoredTensor } from "../src/index.js";
+import type {
+  ClassificationHead, ElementType, EncoderInputs, HostTensor, NamedHostTensors, StateDict, StoredTensor,
+} from "../src/index.js";
 
 /** The folder of golden numbers: `ATLAS_FIXTURES`, or the copy in the repository. */
 export const FIXTURES = process.env["ATLAS_FIXTURES"] ?? join(dirname(fileURLToPath(import.meta.url)), "../../../fixtures");
@@ -17,7 +20,9 @@ export function fixtureExists(file: string): boolean {
 }
 
 /** A fixture's JSON document. */
-export function fixtureJson<T = Record<string, never>>(file: string): T {
+export function fixtureJson(file: "checkpoints/open_clip_config.json"): ClipConfigInput;
+export function fixtureJson<T>(file: string): T;
+export function fixtureJson<T>(file: string): T {
   return JSON.parse(readFileSync(fixturePath(file), "utf8")) as T;
 }
 
@@ -150,7 +155,13 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
 }
 
 /** Throws unless `relativeError(actual, expected) <= limit`. */
-export function closeTo(actual: ArrayLike<number> | number, expected: ArrayLike<number> | number, limit: number, what = "values"): void {
-  const error = relativeError(typeof actual === "number" ? [actual] : actual, typeof expected === "number" ? [expected] : expected);
+export function closeTo(
+  actual: ArrayLike<number> | number,
+  expected: ArrayLike<number> | number,
+  limit: number,
+  what = "values",
+): void {
+  const list = (values: ArrayLike<number> | number): ArrayLike<number> => (typeof values === "number" ? [values] : values);
+  const error = relativeError(list(actual), list(expected));
   if (!(error <= limit)) throw new Error(`${what}: relative error ${error} exceeds ${limit}`);
 }

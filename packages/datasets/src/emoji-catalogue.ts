@@ -113,7 +113,7 @@ function readJson<T>(path: string): T {
   return JSON.parse(readFileSync(path, "utf8")) as T;
 }
 
-/** Identities by use; every subcategory is shared out in the same proportions. */
+/** Identities by use. */
 export interface EmojiSplit {
   readonly pretraining: readonly EmojiIdentity[];
   readonly taskTraining: readonly EmojiIdentity[];
@@ -124,7 +124,10 @@ export interface EmojiSplit {
 const PRETRAINING_SHARE = 0.9;
 const TASK_TRAINING_SHARE = 0.05;
 
-/** Splits identities at random within each subcategory. Depends on the seed and the codes alone. */
+/** Kept whole for pre-training: no other pictures there teach the words for garments. */
+const NOT_SPLIT = "clothing";
+
+/** Splits identities at random within each subcategory but `clothing`. Depends on the seed and the codes alone. */
 export function splitEmoji(identities: readonly EmojiIdentity[], random: Random): EmojiSplit {
   const groups = new Map<string, EmojiIdentity[]>();
   for (const identity of [...identities].sort((a, b) => (a.code < b.code ? -1 : 1))) {
@@ -133,7 +136,7 @@ export function splitEmoji(identities: readonly EmojiIdentity[], random: Random)
   const split = { pretraining: [] as EmojiIdentity[], taskTraining: [] as EmojiIdentity[], taskTest: [] as EmojiIdentity[] };
   for (const [subcategory, members] of groups) {
     const order = random.fork(subcategory).permutation(members.length);
-    const first = Math.round(members.length * PRETRAINING_SHARE);
+    const first = subcategory === NOT_SPLIT ? members.length : Math.round(members.length * PRETRAINING_SHARE);
     const second = first + Math.round((members.length - first) * (TASK_TRAINING_SHARE / (1 - PRETRAINING_SHARE)));
     order.forEach((index, place) => {
       const part = place < first ? "pretraining" : place < second ? "taskTraining" : "taskTest";

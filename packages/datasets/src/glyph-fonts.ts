@@ -131,24 +131,38 @@ export function readOutlines(family: FontFamily, face: FontFace, subset: string,
 }
 
 /** Letters whose small form looks unlike the capital. */
-const TELLING = ["a", "e", "g", "r"];
+const TELLING = ["a", "e", "g", "r", "b", "d"];
 
-/** Share of common ink from which two letters count as the same shape. */
-const SAME_SHAPE = 0.7;
+/** Correlation from which two letters count as the same shape: true small letters reach 0.6, capitals in their place 0.75 and more. */
+const SAME_SHAPE = 0.67;
+
+/** Shapes are compared stretched to a square and coarse, so that widths and stroke weights do not count. */
+const COARSE = 8;
 
 /** Whether a face draws small letters as capitals; its small letters cannot be told from capitals. */
 export function isUnicase(outlines: FaceOutlines): boolean {
-  const side = 24;
-  const place = placement({ scaleX: 11, x: side / 2, y: side / 2 });
-  const overlaps = TELLING.map((letter) => {
+  const alike = TELLING.map((letter) => {
     const [small, capital] = [outlines.get(letter), outlines.get(letter.toUpperCase())];
-    if (small === undefined || capital === undefined) return 1;
-    const [one, other] = [rasterise(small, place, side), rasterise(capital, place, side)];
-    const common = one.reduce((sum, value, pixel) => sum + Math.min(value, other[pixel]!), 0);
-    const either = one.reduce((sum, value, pixel) => sum + Math.max(value, other[pixel]!), 0);
-    return common / either;
+    return small === undefined || capital === undefined ? 1 : correlation(coarseShape(small), coarseShape(capital));
   });
-  return overlaps.reduce((sum, overlap) => sum + overlap, 0) / overlaps.length > SAME_SHAPE;
+  return alike.reduce((sum, value) => sum + value, 0) / alike.length > SAME_SHAPE;
+}
+
+function coarseShape(outline: Outline): Uint8Array {
+  const half = COARSE / 2;
+  return rasterise(outline, placement({ scaleX: half / outline.halfWidth, scaleY: half / outline.halfHeight, x: half, y: half }), COARSE);
+}
+
+function correlation(one: Uint8Array, other: Uint8Array): number {
+  const [meanOne, meanOther] = [one, other].map((values) => values.reduce((sum, value) => sum + value, 0) / values.length) as [number, number];
+  let [product, squareOne, squareOther] = [0, 0, 0];
+  one.forEach((value, index) => {
+    const [a, b] = [value - meanOne, other[index]! - meanOther];
+    product += a * b;
+    squareOne += a * a;
+    squareOther += b * b;
+  });
+  return squareOne === 0 || squareOther === 0 ? 0 : product / Math.sqrt(squareOne * squareOther);
 }
 
 /** Opentype draws with y downwards; outlines are kept upwards. */

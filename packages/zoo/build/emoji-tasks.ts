@@ -72,6 +72,7 @@ function asDataset(name: string, { names }: Chosen, templates: readonly string[]
     name,
     classNames: names,
     templates,
+    augmentation: "affine",
     train: renderedSource(`${name} train`, names, labelsInTurn(names.length, train), bytes.subarray(0, split)),
     test: renderedSource(`${name} test`, names, labelsInTurn(names.length, test), bytes.subarray(split)),
   };
@@ -98,11 +99,17 @@ interface Flag {
   readonly unseen: EmojiPicture;
 }
 
-/** The first 100 flags of a random order that are unlike each other in every drawing. */
+/** Two drawings of one design differ by less than this: a territory that flies another country's flag. */
+const SAME_DESIGN = 4;
+
+/** The first 100 flags of a random order that no other name shares and that are unlike each other in every drawing. */
 async function distinctFlags(identities: readonly EmojiIdentity[], resolveFrom: string, random: Random): Promise<Flag[]> {
+  const countries = identities.filter((identity) => countryOf(identity) !== null && identity.files[UNSEEN_VENDOR] !== undefined);
+  const designs = await Promise.all(countries.map(async ({ files }) => onGround(await readEmojiPicture(files[UNSEEN_VENDOR]!))));
+  const single = countries.filter((_, index) => designs.every((design, other) => other === index || difference(design, designs[index]!) >= SAME_DESIGN));
   const chosen: Flag[] = [];
-  for (const index of random.permutation(identities.length)) {
-    const identity = identities[index]!;
+  for (const index of random.permutation(single.length)) {
+    const identity = single[index]!;
     const country = countryOf(identity);
     const files = country === null ? null : flagFiles(resolveFrom, country);
     const own = identity.files[UNSEEN_VENDOR];

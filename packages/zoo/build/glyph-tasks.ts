@@ -50,6 +50,7 @@ export async function glyphTasks(families: FamilySplit, cacheFolder: string, ran
       name: task.name,
       classNames,
       templates: task.templates,
+      augmentation: "affine",
       train: part("train", task.train, 0),
       test: part("test", task.test, classNames.length * task.train * PICTURE_BYTES),
     });

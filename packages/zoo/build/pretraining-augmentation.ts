@@ -73,7 +73,10 @@ export function augmentEmoji(rgba: Uint8Array, from: number, lineArt: boolean, i
     for (let x = 0; x < SIDE; x++, to += 3) {
       const u = a * x + b * y + e;
       const v = c * x + d * y + f;
-      let [sumRed, sumGreen, sumBlue, opacity] = [0, 0, 0, 0];
+      let sumRed = 0;
+      let sumGreen = 0;
+      let sumBlue = 0;
+      let opacity = 0;
       if (u > -1 && v > -1 && u < last + 1 && v < last + 1) {
         const left = Math.floor(u);
         const top = Math.floor(v);
@@ -117,12 +120,15 @@ export function augmentGlyph(masks: Uint8Array, from: number, images: Float32Arr
         const left = Math.floor(u);
         const top = Math.floor(v);
         const pixel = from + top * GLYPH_SIDE + left;
-        const [s, t] = [u - left, v - top];
+        const s = u - left;
+        const t = v - top;
         const upper = masks[pixel]! * (1 - s) + masks[pixel + 1]! * s;
         const lower = masks[pixel + GLYPH_SIDE]! * (1 - s) + masks[pixel + GLYPH_SIDE + 1]! * s;
         share = Math.min(1, (upper * (1 - t) + lower * t) * weight);
       }
-      for (let channel = 0; channel < 3; channel++) images[to + channel] = ground[channel]! + (ink[channel]! - ground[channel]!) * share;
+      images[to] = ground[0] + (ink[0] - ground[0]) * share;
+      images[to + 1] = ground[1] + (ink[1] - ground[1]) * share;
+      images[to + 2] = ground[2] + (ink[2] - ground[2]) * share;
     }
   }
   finish(images, at, random, UNCHANGED, 0);

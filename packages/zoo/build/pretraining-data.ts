@@ -5,15 +5,15 @@ import { augmentEmoji, augmentGlyph } from "./pretraining-augmentation.js";
 import { EMOJI_BYTES, GLYPH_BYTES, drawGlyph, emojiBank, glyphBank, type EmojiBank, type GlyphBank } from "./pretraining-pictures.js";
 import { PICTURE_BYTES, SIDE } from "./rendered-images.js";
 import { zooSplits } from "./tasks.js";
-import { buildVocabulary, type WordVocabulary } from "./vocabulary.js";
+import { buildVocabulary, type Vocabulary } from "./vocabulary.js";
 
-/** Ids of the text encoder: special tokens and words. */
-const VOCABULARY_SIZE = 2048;
+/** Words of the text encoder; with the tokenizer's four special tokens 2,048 ids. */
+const VOCABULARY_WORDS = 2044;
 
 /** Words of later prompts; those that captions have are given ids before rarer words. */
 const PROMPT_WORDS = [
   "a photo of the number digit", "zero one two three four five six seven eight nine", "0 1 2 3 4 5 6 7 8 9",
-  "t-shirt top trousers pullover dress coat sandal shirt sneaker bag ankle boot shoe clothing",
+  "t-shirt tshirt top trousers trouser jeans pants pullover sweater dress coat jacket sandal shirt sneaker bag handbag ankle boot shoe clothing",
 ];
 
 /** One batch: half emoji, half glyphs. */
@@ -28,7 +28,7 @@ export interface PicturesAndCaptions {
 
 /** The pictures of pre-training, in memory. */
 export interface PretrainingData {
-  readonly vocabulary: WordVocabulary;
+  readonly vocabulary: Vocabulary;
   /** Most tokens of a caption, start and end included. */
   readonly longestCaption: number;
   /** Kinds and numbers, for a report. */
@@ -52,7 +52,7 @@ export async function pretrainingData(resolveFrom: string, cacheFolder: string, 
   const sets = Object.keys(GLYPH_CHARACTERS) as CharacterSetName[];
   const ofGlyphs = Object.fromEntries(sets.map((set) => [set, GLYPH_CHARACTERS[set].map(glyphSubject)])) as Record<CharacterSetName, Subject[]>;
   const phrases = [...captionPhrases([...ofEmoji, ...Object.values(ofGlyphs).flat()])];
-  const vocabulary = buildVocabulary(phrases, VOCABULARY_SIZE, PROMPT_WORDS);
+  const vocabulary = buildVocabulary(phrases, VOCABULARY_WORDS, PROMPT_WORDS);
   const source = new PretrainingSource(emojis, glyphs, ofEmoji.map((subject) => known(subject, vocabulary)), ofGlyphs);
   return {
     vocabulary,
@@ -69,7 +69,7 @@ export async function pretrainingData(resolveFrom: string, cacheFolder: string, 
 }
 
 /** The subject without keywords that have a word outside the vocabulary. */
-function known(subject: Subject, vocabulary: WordVocabulary): Subject {
+function known(subject: Subject, vocabulary: Vocabulary): Subject {
   return { ...subject, keywords: subject.keywords.filter(({ texts }) => vocabulary.has(texts[0]!)) };
 }
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ImageSource } from "@atlas-tv/core";
+import { memorySource } from "@atlas-tv/datasets";
 
 /** Side of every picture of the zoo, in pixels. */
 export const SIDE = 32;
@@ -40,12 +41,5 @@ export async function cached<Facts>(folder: string, name: string, key: unknown, 
 
 /** Pictures in one block of bytes (`length` × 32 × 32 × 3) as an image source. */
 export function renderedSource(name: string, classNames: readonly string[], labels: Int32Array, bytes: Uint8Array): ImageSource {
-  return {
-    name,
-    length: labels.length,
-    classNames,
-    labels,
-    image: (index) =>
-      Promise.resolve({ width: SIDE, height: SIDE, channels: 3, data: bytes.subarray(index * PICTURE_BYTES, (index + 1) * PICTURE_BYTES) }),
-  };
+  return memorySource({ name, classNames, labels, width: SIDE, height: SIDE, channels: 3, data: bytes });
 }

@@ -1,0 +1,120 @@
+import {
+  accuracyOf, blockwise, cosineSchedule, CrossEntropyObjective, encodeAll, headLogits, isotropic, learn, linearProbe, Random,
+  trainingTransform, validationTransform,
+  type Accuracy, type Backend, type ClassificationHead, type Composition, type Dataset, type LabelledFeatures, type Learned, type LearnerState,
+  type NamedArrays, type NamedHostTensors, type Normalisation, type ProgressSink, type TaskVector, type VitSpec,
+} from "@atlas-tv/core";
+import { evaluationBatches, fewShots, labelledBatches, oversample, splitTrainValidation } from "@atlas-tv/datasets";
+
+/** A pre-trained encoder, its task vectors, and the data set it is to be adapted to. */
+export interface FewShotTask {
+  readonly backend: Backend;
+  readonly spec: VitSpec;
+  readonly base: NamedHostTensors;
+  readonly vectors: readonly TaskVector[];
+  readonly head: ClassificationHead;
+  readonly normalisation: Normalisation;
+  readonly dataset: Dataset;
+}
+
+/** Chosen on the validation part of MNIST's official training set; see this example's README. */
+export const RECIPE = {
+  epochs: 10,
+  batchSize: 64,
+  learningRate: 0.1,
+  weightDecay: 0.1,
+} as const;
+
+/** Validation during training looks at no more images than this. */
+const VALIDATION_IMAGES = 500;
+
+const EVALUATION_BATCH = 250;
+
+/** The parts of the data: shots come from the training part, so validation images are never among them. */
+export function splits(task: FewShotTask): { train: Int32Array; validation: Int32Array } {
+  const { train, validation } = splitTrainValidation(task.dataset.train.length);
+  return { train, validation };
+}
+
+/** k labelled images of every class, drawn by seed. */
+export function drawShots(task: FewShotTask, k: number, seed: number): Int32Array {
+  const { train, classNames } = task.dataset;
+  return fewShots(train.labels, splits(task).train, k, new Random(seed).fork("shots"), { classNames, where: `${task.dataset.name}, ${k} shots` });
+}
+
+/** The images that accuracy is reported on: the whole test set, or the validation images when settings are being chosen. */
+export function reportedImages(task: FewShotTask, part: "test" | "validation"): AsyncIterable<{ images: { data: Float32Array; shape: readonly number[] }; labels: Int32Array }> {
+  const { dataset, spec, normalisation } = task;
+  const transform = validationTransform(spec.imageSize, normalisation);
+  return part === "test"
+    ? evaluationBatches({ source: dataset.test, batchSize: EVALUATION_BATCH, transform })
+    : evaluationBatches({ source: dataset.train, indices: splits(task).validation, batchSize: EVALUATION_BATCH, transform });
+}
+
+/** Features of images under θ0 + Σ λτ. */
+export async function featuresOf(task: FewShotTask, composition: Composition, coefficients: NamedArrays | null, images: ReturnType<typeof reportedImages>): Promise<LabelledFeatures> {
+  const encoder = await task.backend.compile(task.spec, task.base, task.vectors, composition);
+  const composed = await encoder.compose(coefficients ?? encoder.initialCoefficients());
+  try {
+    return await encodeAll(composed, images);
+  } finally {
+    composed.dispose();
+    encoder.dispose();
+  }
+}
+
+/** Accuracy of the zero-shot head on features. */
+export function headAccuracy(task: FewShotTask, features: LabelledFeatures): Promise<Accuracy> {
+  return accuracyOf(features, (rows) => headLogits(task.head, rows));
+}
+
+/** A linear probe on frozen zero-shot features of the shots. */
+export async function probeAccuracy(task: FewShotTask, shots: Int32Array, reported: LabelledFeatures, seed: number): Promise<Accuracy> {
+  const transform = validationTransform(task.spec.imageSize, task.normalisation);
+  const images = evaluationBatches({ source: task.dataset.train, indices: shots, batchSize: EVALUATION_BATCH, transform });
+  const features = await featuresOf(task, blockwise(), null, images);
+  const probe = await linearProbe.fit({ head: task.head, shots: features, options: {}, random: new Random(seed) });
+  return accuracyOf(reported, (rows) => probe.logits(rows));
+}
+
+export interface LearningHooks {
+  readonly onEvent?: ProgressSink;
+  readonly signal?: AbortSignal;
+  readonly resume?: LearnerState;
+  readonly save?: (state: LearnerState) => Promise<void>;
+}
+
+/** Learns the coefficients from the shots: cross-entropy with the frozen text head, AdamW, cosine. */
+export async function learnFromShots(task: FewShotTask, composition: Composition, shots: Int32Array, seed: number, hooks: LearningHooks = {}): Promise<Learned> {
+  const { dataset, spec, normalisation, head } = task;
+  const random = new Random(seed).fork("training");
+  const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
+  const indices = oversample(shots, RECIPE.batchSize);
+  const training = { source: dataset.train, indices, batchSize: RECIPE.batchSize, transform: trainingTransform({ size: spec.imageSize, normalisation, ...augmentation }), random };
+  const watched = evaluationBatches({
+    source: dataset.train,
+    indices: splits(task).validation.subarray(0, VALIDATION_IMAGES),
+    batchSize: EVALUATION_BATCH,
+    transform: validationTransform(spec.imageSize, normalisation),
+  });
+  const encoder = await task.backend.compile(spec, task.base, task.vectors, composition);
+  try {
+    return await learn({
+      encoder,
+      objective: new CrossEntropyObjective(head),
+      batches: (epoch) => labelledBatches({ ...training, epoch }),
+      batchesPerEpoch: Math.ceil(indices.length / RECIPE.batchSize),
+      epochs: RECIPE.epochs,
+      learningRate: RECIPE.learningRate,
+      adamw: { weightDecay: RECIPE.weightDecay },
+      schedule: cosineSchedule(),
+      evaluate: async (composed) => ({ accuracy: (await accuracyOf(await encodeAll(composed, watched), (rows) => headLogits(head, rows))).accuracy }),
+      ...hooks,
+    });
+  } finally {
+    encoder.dispose();
+  }
+}
+
+/** The two compositions compared: one coefficient a task vector, and one a task vector and parameter block. */
+export const COMPOSITIONS = { isotropic, blockwise } as const;

@@ -1,0 +1,63 @@
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import type { Graph } from "./graph.js";
+
+/** Tensors by name of a program's input or output. */
+export type Tensors = Readonly<Record<string, Tensor>>;
+
+/** A float32 tensor over an array, which is not copied. */
+export function floatTensor(data: Float32Array, shape: readonly number[]): Tensor {
+  return new Tensor("float32", data, shape);
+}
+
+/** A compiled graph. */
+export class Program {
+  private constructor(readonly session: InferenceSession) {}
+
+  static async create(graph: Graph, threads: number): Promise<Program> {
+    return new Program(await InferenceSession.create(graph.encode(), {
+      intraOpNumThreads: threads,
+      executionMode: "sequential",
+      graphOptimizationLevel: "all",
+      enableMemPattern: false,
+      // Threads of an idle session that go on spinning take the cores from the next one.
+      extra: { session: { force_spinning_stop: "1" } },
+    }));
+  }
+
+  get inputs(): readonly string[] {
+    return this.session.inputNames;
+  }
+
+  get outputs(): readonly string[] {
+    return this.session.outputNames;
+  }
+
+  /** Runs the program; results are written into the arrays of `outputs`. */
+  async run(inputs: Tensors, outputs: Tensors): Promise<void> {
+    await this.session.run(inputs, outputs);
+  }
+
+  release(): void {
+    void this.session.release();
+  }
+}
+
+/** Programs by key, each made when it is first asked for. */
+export class ProgramCache {
+  readonly #programs = new Map<string, Promise<Program>>();
+
+  constructor(readonly threads: number) {}
+
+  get(key: string, graph: () => Graph): Promise<Program> {
+    const known = this.#programs.get(key);
+    if (known !== undefined) return known;
+    const made = Program.create(graph(), this.threads);
+    this.#programs.set(key, made);
+    return made;
+  }
+
+  release(): void {
+    for (const program of this.#programs.values()) void program.then((made) => made.release());
+    this.#programs.clear();
+  }
+}

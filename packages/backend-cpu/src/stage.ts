@@ -1,0 +1,48 @@
+/**
+ * The encoder as a chain of stages: embedding, residual blocks, pooling. Stages of one kind share their programs;
+ * parameters are inputs of the programs, not constants. Activations are rows, `(batch · tokens, width)`.
+ */
+import type { Graph } from "./graph.js";
+
+/** A tensor of a stage whose size grows with the batch. */
+export interface ActivationSlot {
+  readonly name: string;
+  /** Its shape for a batch of B. */
+  readonly shape: (batch: number) => readonly number[];
+}
+
+/** A parameter of a stage: a block, or whole rows of one. */
+export interface ParameterSlot {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/** What stages of one kind compute. Each method builds one program. */
+export interface StageKind {
+  /** Distinguishes kinds; programs are cached under it. */
+  readonly key: string;
+  readonly parameters: readonly ParameterSlot[];
+  readonly input: ActivationSlot;
+  readonly output: ActivationSlot;
+  /** Activations that `forward` keeps for `backward`, beside its input. */
+  readonly saved: readonly ActivationSlot[];
+  /** Whether `backward` has the gradient of the input, `d_x`: the first stage has none. */
+  readonly passesGradient: boolean;
+  /** x, parameters → y; with `save`, the saved activations too. */
+  forward(graph: Graph, save: boolean): void;
+  /** d_y, x, saved activations, parameters → d_x and `d_` of every parameter. */
+  backward(graph: Graph): void;
+}
+
+/** Where a parameter of a stage lives: a block of the spec, from an element on. */
+export interface Binding {
+  readonly block: string;
+  readonly offset: number;
+}
+
+/** One stage of an encoder. */
+export interface Stage {
+  readonly kind: StageKind;
+  /** By parameter slot. */
+  readonly bindings: Readonly<Record<string, Binding>>;
+}

@@ -1,0 +1,58 @@
+/** Our artefacts on disk: each is written atomically and checked when it is read. */
+import type { TaskVector } from "@atlas-tv/core";
+import { writeFileAtomically, type WrittenFile } from "./atomic-file.js";
+import type { ByteSource } from "./byte-source.js";
+import { decodeComposition, encodeComposition, type CompositionArtefact } from "./composition-artefact.js";
+import { openFile } from "./file-source.js";
+import { decodeState, encodeState, type SavedState } from "./learner-state-artefact.js";
+import { taskVectorFile } from "./model-weights.js";
+import { decodeRun, encodeRun, type RunRecord } from "./run-record.js";
+import { writeSafetensorsFile } from "./safetensors-file.js";
+import { decodeSplits, encodeSplits, type DatasetSplit } from "./splits.js";
+
+async function read<T>(path: string, decode: (source: ByteSource, where: string) => Promise<T>): Promise<T> {
+  const source = await openFile(path);
+  try {
+    return await decode(source, path);
+  } finally {
+    await source.close();
+  }
+}
+
+export function writeComposition(path: string, artefact: CompositionArtefact): Promise<WrittenFile> {
+  return writeFileAtomically(path, encodeComposition(artefact, path));
+}
+
+export function readComposition(path: string): Promise<CompositionArtefact> {
+  return read(path, decodeComposition);
+}
+
+export function writeRun(path: string, record: RunRecord): Promise<WrittenFile> {
+  return writeFileAtomically(path, [encodeRun(record, path)]);
+}
+
+export function readRun(path: string): Promise<RunRecord> {
+  return read(path, decodeRun);
+}
+
+export async function writeSplits(path: string, splits: readonly DatasetSplit[]): Promise<WrittenFile> {
+  return writeFileAtomically(path, [await encodeSplits(splits, path)]);
+}
+
+export function readSplits(path: string): Promise<DatasetSplit[]> {
+  return read(path, decodeSplits);
+}
+
+export function writeState(path: string, saved: SavedState): Promise<WrittenFile> {
+  return writeFileAtomically(path, encodeState(saved));
+}
+
+export function readState(path: string): Promise<SavedState> {
+  return read(path, decodeState);
+}
+
+/** @param about further metadata: what it was trained on, its accuracy. */
+export function writeTaskVector(path: string, vector: TaskVector, about: Readonly<Record<string, string>> = {}): Promise<WrittenFile> {
+  const { tensors, metadata } = taskVectorFile(vector, about);
+  return writeSafetensorsFile(path, tensors, metadata);
+}

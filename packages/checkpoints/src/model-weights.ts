@@ -1,0 +1,71 @@
+import {
+  difference, readHostTensor,
+  type EncoderSpec, type HostTensor, type NamedHostTensors, type StateDict, type Storage, type StoredTensor, type TaskVector,
+} from "@atlas-tv/core";
+import { matchBlocks, requireFinite } from "./block-matching.js";
+import { FORMATS } from "./file-kind.js";
+import type { WritableTensors } from "./safetensors-writer.js";
+
+const DAMAGED = "the file is damaged or its training diverged: take another checkpoint";
+
+async function readFinite(tensor: StoredTensor, name: string, where: string): Promise<HostTensor> {
+  const host = await readHostTensor(tensor, `${name} of ${where}`);
+  requireFinite(host, `block "${name}" of ${where}`, DAMAGED);
+  return host;
+}
+
+/**
+ * θ0: the blocks of `spec` in its order, then its buffers. Names may carry the prefix `model.`. F16 stays F16, every
+ * other floating type becomes F32.
+ * @param where name of the file, for messages.
+ * @throws InputError when blocks are missing, unexpected or wrongly shaped, or hold NaN or infinity.
+ */
+export async function loadBase(spec: EncoderSpec, dict: StateDict, where: string): Promise<NamedHostTensors> {
+  const { blocks, buffers } = matchBlocks(spec, dict, where);
+  const loaded = new Map<string, HostTensor>();
+  for (const [name, tensor] of [...blocks, ...buffers]) loaded.set(name, await readFinite(tensor, name, where));
+  return loaded;
+}
+
+/**
+ * A task vector from a file that holds one: a difference, block by block. A block that the file lacks is zero.
+ * @param name of the task vector, which messages and plots show; default the name of the file.
+ * @throws InputError as `loadBase`.
+ */
+export async function loadTaskVector(spec: EncoderSpec, dict: StateDict, where: string, name = where): Promise<TaskVector> {
+  const { blocks } = matchBlocks(spec, dict, where, { partial: true });
+  const loaded = new Map<string, HostTensor>();
+  for (const [block, tensor] of blocks) loaded.set(block, await readFinite(tensor, block, where));
+  return { name, blocks: loaded };
+}
+
+/**
+ * τ = fine-tuned − base, in float32 and then stored as asked, one block at a time: at no moment are two models held.
+ * @throws InputError as `loadBase`, and when a difference does not fit into a half float.
+ */
+export async function taskVectorFromCheckpoints(
+  name: string,
+  spec: EncoderSpec,
+  base: StateDict,
+  finetuned: StateDict,
+  storage: Storage = "F16",
+): Promise<TaskVector> {
+  const whereBase = `base model of "${name}"`;
+  const whereFinetuned = `fine-tuned model "${name}"`;
+  const from = matchBlocks(spec, base, whereBase).blocks;
+  const to = matchBlocks(spec, finetuned, whereFinetuned).blocks;
+  const blocks = new Map<string, HostTensor>();
+  for (const { name: block } of spec.blocks) {
+    const before = new Map([[block, await readFinite(from.get(block)!, block, whereBase)]]);
+    const after = new Map([[block, await readFinite(to.get(block)!, block, whereFinetuned)]]);
+    const step = difference(name, before, after, storage).blocks.get(block)!;
+    requireFinite(step, `block "${block}" of task vector "${name}"`, "store this task vector as F32: half floats end at 65504");
+    blocks.set(block, step);
+  }
+  return { name, blocks };
+}
+
+/** What to write for a task vector: its tensors, and metadata that says what the file is. */
+export function taskVectorFile(vector: TaskVector, about: Readonly<Record<string, string>> = {}): { tensors: WritableTensors; metadata: Record<string, string> } {
+  return { tensors: vector.blocks, metadata: { ...about, format: FORMATS.taskVector, version: "1", name: vector.name } };
+}

@@ -1,0 +1,18 @@
+/** SHA-256 as 64 hexadecimal digits, with the hash function of the web platform. */
+export async function sha256Text(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A JSON value with the names of every object in order, so that equal values have equal texts. */
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (typeof value !== "object" || value === null) return value;
+  const fields = Object.entries(value).map(([name, field]): [string, unknown] => [name, inOrder(field)]);
+  return Object.fromEntries(fields.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Hash of a JSON value, the same whatever the order of its fields: tells whether options are those of an earlier start. */
+export async function hashJson(value: unknown): Promise<string> {
+  return sha256Text(JSON.stringify(inOrder(value)));
+}

@@ -1,0 +1,17 @@
+/** Where a command writes, and what can stop it. */
+export interface Terminal {
+  /** Results. With `--json` one document and nothing else. */
+  out(text: string): void;
+  /** Progress and remarks. */
+  note(text: string): void;
+  readonly signal: AbortSignal;
+}
+
+/** A table with a head row, columns padded to their widest cell; numbers to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join("  ").trimEnd();
+  const [head, ...body] = rows;
+  return [line(head!), widths.map((width) => "-".repeat(width)).join("  "), ...body.map(line)].join("\n");
+}

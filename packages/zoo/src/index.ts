@@ -1,0 +1,9 @@
+import { fileURLToPath } from "node:url";
+
+/** Name of the one model of the zoo. */
+export const ZOO_MODEL = "mini-clip";
+
+/** The folder that holds the zoo's models, in the layout that `--checkpoints` takes. */
+export function zooCheckpoints(): string {
+  return fileURLToPath(new URL("../weights/", import.meta.url));
+}

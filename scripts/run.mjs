@@ -1,0 +1,72 @@
+/** `node scripts/run.mjs NAME ARGS…`: sets the checkout up and runs the command of that name. */
+import { existsSync } from "node:fs";
+import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { setUpBrowser } from "./browser.mjs";
+import { runChild } from "./child.mjs";
+import { endWith, setUp } from "./setup.mjs";
+import { runTests } from "./test-run.mjs";
+import { findPnpm, ROOT, runTool, say, SetupError } from "./toolchain.mjs";
+
+/** The folder that npm was called in: relative paths are the caller's. */
+const callerFolder = process.env.INIT_CWD ?? process.cwd();
+
+const tool = (name, file) => join(ROOT, "node_modules", name, file);
+const node = (args, options = {}) => runChild(process.execPath, args, { cwd: ROOT, ...options });
+
+/** Runs a program of ours in this very process: its exit status and signals are ours. */
+async function program(path, args) {
+  const file = join(ROOT, path);
+  if (!existsSync(file)) throw new SetupError(`${path} does not exist: its package was not built.`);
+  process.chdir(callerFolder);
+  process.argv = [process.argv[0], file, ...args];
+  await import(pathToFileURL(file).href);
+}
+
+async function lint(args) {
+  const eslint = await node([tool("eslint", "bin/eslint.js"), ...(args.length === 0 ? ["."] : args)]);
+  const types = await node([tool("typescript", "bin/tsc"), "--project", "tsconfig.test.json"]);
+  return eslint === 0 && types === 0 ? 0 : 1;
+}
+
+/** The zoo trains on picture packages that nothing else needs: they are installed here and nowhere else. */
+async function zoo(args) {
+  const pictures = join(ROOT, "packages", "zoo", "pictures");
+  const [command, ...prefix] = await findPnpm();
+  say("Installing the picture packages …");
+  const flags = ["--ignore-workspace", "--frozen-lockfile", "--ignore-scripts", "--reporter=append-only", "--config.confirm-modules-purge=false"];
+  const status = await runTool(command, [...prefix, "install", ...flags], { cwd: pictures });
+  if (status !== 0) throw new SetupError(`pnpm install ended with ${status} in ${relative(ROOT, pictures)}; its message stands above.`);
+  const compiled = await runTool(process.execPath, [tool("typescript", "bin/tsc"), "--build", "--pretty", "false", join("packages", "zoo", "build")]);
+  if (compiled !== 0) throw new SetupError(`packages/zoo/build does not compile (tsc ended with ${compiled}); the errors stand above.`);
+  return program("packages/zoo/dist-build/main.js", args);
+}
+
+const COMMANDS = {
+  atlas: (args) => program("packages/cli/dist/main.js", args),
+  demo: (args) => program("examples/few-shots/dist/main.js", args),
+  bench: (args) => program("packages/backend-cpu/bench/main.mjs", args),
+  zoo,
+  build: () => say("The packages are built."),
+  test: (args) => runTests(args, callerFolder),
+  "test:fixtures": (args) => runTests([".fixtures.test.ts", ...args], callerFolder),
+  "check:packages": (args) => runTests(["test/packages/", ...args], callerFolder),
+  lint,
+  changeset: (args) => node([tool("@changesets/cli", "bin.js"), ...args]),
+};
+
+/** Commands that need neither dependencies nor a build. */
+const BARE_COMMANDS = { "setup:browser": setUpBrowser };
+
+async function main([name, ...args]) {
+  const bare = BARE_COMMANDS[name];
+  const command = COMMANDS[name];
+  if (bare === undefined && command === undefined) {
+    throw new SetupError(`command\n  got: ${name ?? "none"}\n  expected: one of ${[...Object.keys(COMMANDS), ...Object.keys(BARE_COMMANDS)].join(", ")}`);
+  }
+  if (bare === undefined) await setUp();
+  const status = await (bare ?? command)(args);
+  if (typeof status === "number") process.exitCode = status;
+}
+
+await main(process.argv.slice(2)).catch(endWith);
