@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, relative, sep } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -17,9 +17,17 @@ beforeAll(async () => {
   copy = realpathSync(mkdtempSync(join(tmpdir(), "atlas release-")));
   cpSync(ROOT, copy, { recursive: true, filter: (path) => !LEFT_BEHIND.has(basename(path)) || relative(ROOT, path) === "" });
   symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"), "junction");
+  for (const { folder, manifest } of publicPackages(copy)) {
+    const scope = join(folder, "node_modules", "@atlas-tv");
+    mkdirSync(scope, { recursive: true });
+    // As pnpm links them: it reads the version to publish from there.
+    for (const name of ours({ ...manifest.dependencies, ...manifest.devDependencies, ...manifest.peerDependencies })) {
+      symlinkSync(join(copy, "packages", name.split("/")[1]!), join(folder, "node_modules", name), "junction");
+    }
+  }
   // Changesets asks git for the commit that added each changeset.
   await git("init", "--quiet", "--initial-branch=main");
-  await git("add", "--all", "--", ".", `:!node_modules`);
+  await git("add", "--all", "--", ".", ":!**/node_modules");
   await git("commit", "--quiet", "--message", "copy");
 }, 60_000);
 

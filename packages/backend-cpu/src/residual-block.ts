@@ -1,6 +1,6 @@
 import type { Activation } from "@atlas-tv/core";
 import { activationRule } from "./activation.js";
-import { attentionGradient, attentionWeights, joinHeads, splitHeads, type AttentionSizes, type Heads } from "./attention.js";
+import { attentionGradient, attentionWeights, joinHeads, splitHeads, type AttentionSizes } from "./attention.js";
 import type { Graph, Value } from "./graph.js";
 import { layerNorm, layerNormGradient, sumRows } from "./layer-norm.js";
 import type { ActivationSlot, ParameterSlot, StageKind } from "./stage.js";

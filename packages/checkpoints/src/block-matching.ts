@@ -7,7 +7,8 @@ const NAMED_DIFFERENCES = 3;
 const WRAPPER = "model.";
 
 /** State-dict entries that are no parameters, in any network. */
-const BUFFER = /(^|\.)(running_mean|running_var|num_batches_tracked|attn_mask|position_ids|input_resolution|context_length|vocab_size)$/;
+const BUFFER =
+  /(^|\.)(running_mean|running_var|num_batches_tracked|attn_mask|position_ids|input_resolution|context_length|vocab_size)$/;
 
 /** Of CLIP as a whole: learned in pre-training, part of neither tower. */
 const OF_BOTH = /^(logit_scale|logit_bias)$/;
@@ -38,7 +39,8 @@ function unwrapped(dict: StateDict, where: string): Map<string, StoredTensor> {
   for (const [name, tensor] of dict) {
     const own = name.startsWith(WRAPPER) ? name.slice(WRAPPER.length) : name;
     if (plain.has(own)) {
-      throw new InputError({ where, got: `both "${own}" and "${WRAPPER}${own}"`, expected: `names all with the prefix "${WRAPPER}", or all without` });
+      const expected = `names all with the prefix "${WRAPPER}", or all without`;
+      throw new InputError({ where, got: `both "${own}" and "${WRAPPER}${own}"`, expected });
     }
     plain.set(own, tensor);
   }
@@ -88,15 +90,17 @@ export function matchBlocks(spec: EncoderSpec, dict: StateDict, where: string, o
     if (!known.has(name) && !isOfAnotherTower(spec, name)) differences.push({ kind: "unexpected", text: `"${name}" is unexpected` });
   }
   if (differences.length > 0) {
+    const named = differences.slice(0, NAMED_DIFFERENCES).map(({ text }) => text).join("; ");
     throw new InputError({
       where: `${where}: parameter blocks`,
-      got: `${counts(differences)}: ${differences.slice(0, NAMED_DIFFERENCES).map(({ text }) => text).join("; ")}${differences.length > NAMED_DIFFERENCES ? "; …" : ""}`,
+      got: `${counts(differences)}: ${named}${differences.length > NAMED_DIFFERENCES ? "; …" : ""}`,
       expected: `the ${spec.blocks.length} blocks of the model's ${spec.family} encoder`,
       next: "give the configuration that this checkpoint was made with, or a checkpoint of this model",
     });
   }
   if (matched.blocks.size === 0) {
-    throw new InputError({ where: `${where}: parameter blocks`, got: "none of the model's blocks", expected: `blocks of the model's ${spec.family} encoder` });
+    const expected = `blocks of the model's ${spec.family} encoder`;
+    throw new InputError({ where: `${where}: parameter blocks`, got: "none of the model's blocks", expected });
   }
   return matched;
 }

@@ -119,16 +119,14 @@ export function requireSameSources(
 ): void {
   const differ = (what: string, got: string, expected: string): InputError =>
     new InputError({ where: `${where}: ${what}`, got, expected, next: "give the files that this composition was learned from" });
-  if (given.base.sha256 !== artefact.base.sha256) {
-    throw differ("base model", `"${given.base.name}" with SHA-256 ${given.base.sha256}`, `"${artefact.base.name}" with SHA-256 ${artefact.base.sha256}`);
-  }
+  const hashed = ({ name, sha256 }: HashedFile): string => `"${name}" with SHA-256 ${sha256}`;
+  if (given.base.sha256 !== artefact.base.sha256) throw differ("base model", hashed(given.base), hashed(artefact.base));
   if (given.taskVectors.length !== artefact.taskVectors.length) {
     throw differ("task vectors", String(given.taskVectors.length), String(artefact.taskVectors.length));
   }
   given.taskVectors.forEach((vector, i) => {
     const learned = artefact.taskVectors[i]!;
-    if (vector.sha256 === learned.sha256) return;
-    throw differ(`task vector ${i + 1}`, `"${vector.name}" with SHA-256 ${vector.sha256}`, `"${learned.name}" with SHA-256 ${learned.sha256}`);
+    if (vector.sha256 !== learned.sha256) throw differ(`task vector ${i + 1}`, hashed(vector), hashed(learned));
   });
   const at = artefact.blocks.findIndex((name, i) => name !== given.blocks[i]);
   const index = at < 0 ? artefact.blocks.length : at;

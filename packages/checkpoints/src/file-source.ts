@@ -22,7 +22,8 @@ export async function openFile(path: string): Promise<FileSource> {
   const stats = await handle.stat();
   if (!stats.isFile()) {
     await handle.close();
-    throw new InputError({ where: path, got: stats.isDirectory() ? "a folder" : "not a regular file", expected: "a file that can be read" });
+    const got = stats.isDirectory() ? "a folder" : "not a regular file";
+    throw new InputError({ where: path, got, expected: "a file that can be read" });
   }
   const { size } = stats;
   const close = (): Promise<void> => handle.close();
@@ -34,7 +35,12 @@ export async function openFile(path: string): Promise<FileSource> {
       while (done < length) {
         const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, READ_LIMIT), offset + done);
         if (bytesRead === 0) {
-          throw new InputError({ where: path, got: `the end of the file at byte ${offset + done}`, expected: `bytes up to ${offset + length}`, next: "the file was cut while it was read: try again" });
+          throw new InputError({
+            where: path,
+            got: `the end of the file at byte ${offset + done}`,
+            expected: `bytes up to ${offset + length}`,
+            next: "the file was cut while it was read: try again",
+          });
         }
         done += bytesRead;
       }

@@ -1,4 +1,7 @@
-import { InputError, readFloat32, type EpochRecord, type HostTensor, type LearnerState, type NamedArrays, type StateDict } from "@atlas-tv/core";
+import {
+  InputError, readFloat32,
+  type EpochRecord, type HostTensor, type LearnerState, type NamedArrays, type StateDict,
+} from "@atlas-tv/core";
 import { z } from "zod";
 import { check, FORMAT_VERSION, jsonField, openArtefact } from "./artefact.js";
 import type { ByteSource } from "./byte-source.js";

@@ -2,6 +2,7 @@ import {
   difference, readHostTensor,
   type EncoderSpec, type HostTensor, type NamedHostTensors, type StateDict, type Storage, type StoredTensor, type TaskVector,
 } from "@atlas-tv/core";
+import { FORMAT_VERSION } from "./artefact.js";
 import { matchBlocks, requireFinite } from "./block-matching.js";
 import { FORMATS } from "./file-kind.js";
 import type { WritableTensors } from "./safetensors-writer.js";
@@ -66,6 +67,10 @@ export async function taskVectorFromCheckpoints(
 }
 
 /** What to write for a task vector: its tensors, and metadata that says what the file is. */
-export function taskVectorFile(vector: TaskVector, about: Readonly<Record<string, string>> = {}): { tensors: WritableTensors; metadata: Record<string, string> } {
-  return { tensors: vector.blocks, metadata: { ...about, format: FORMATS.taskVector, version: "1", name: vector.name } };
+export function taskVectorFile(
+  vector: TaskVector,
+  about: Readonly<Record<string, string>> = {},
+): { tensors: WritableTensors; metadata: Record<string, string> } {
+  const metadata = { ...about, format: FORMATS.taskVector, version: String(FORMAT_VERSION), name: vector.name };
+  return { tensors: vector.blocks, metadata };
 }

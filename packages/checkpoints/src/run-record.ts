@@ -64,6 +64,7 @@ export function encodeRun(record: RunRecord, where = "run.json"): string {
 
 /** @throws InputError when it is another kind of file, or a field is not as the schema says. */
 export async function decodeRun(source: ByteSource, where: string): Promise<RunRecord> {
-  const { format: _format, schemaVersion: _version, ...record } = check(runSchema, await parseArtefact(source, where, FORMATS.run), where, FORMATS.run);
+  const file = await parseArtefact(source, where, FORMATS.run);
+  const { format: _format, schemaVersion: _version, ...record } = check(runSchema, file, where, FORMATS.run);
   return record;
 }

@@ -86,8 +86,10 @@ function parseObject(bytes: Uint8Array, where: string): { object: Record<string,
     const facts = { where, got: "a header that is not UTF-8", expected: "a JSON object in UTF-8", next: DAMAGED };
     throw new SafetensorsError("header-not-utf8", facts, { cause });
   }
-  const notObject = (got: string, cause?: unknown): SafetensorsError =>
-    new SafetensorsError("header-not-json-object", { where, got, expected: "a JSON object that starts with {", next: DAMAGED }, { cause });
+  const notObject = (got: string, cause?: unknown): SafetensorsError => {
+    const facts = { where, got, expected: "a JSON object that starts with {", next: DAMAGED };
+    return new SafetensorsError("header-not-json-object", facts, { cause });
+  };
   if (!text.startsWith("{")) throw notObject(text === "" ? "an empty header" : `a header that starts with ${shown(text.slice(0, 8))}`);
   let object: unknown;
   try {
@@ -98,7 +100,8 @@ function parseObject(bytes: Uint8Array, where: string): { object: Record<string,
   if (!isObject(object)) throw notObject("a header that is not an object");
   const { names, duplicate } = readJsonNames(text);
   if (duplicate !== null) {
-    throw new SafetensorsError("duplicate-name", { where, got: `the name "${duplicate}" twice`, expected: "every name once", next: DAMAGED });
+    const facts = { where, got: `the name "${duplicate}" twice`, expected: "every name once", next: DAMAGED };
+    throw new SafetensorsError("duplicate-name", facts);
   }
   return { object, names };
 }
@@ -115,8 +118,8 @@ function parseMetadata(value: unknown, where: string): Record<string, string> {
 }
 
 function parseShape(value: unknown, width: number, where: string): { shape: number[]; bytes: number } {
-  const bad = (got: string): SafetensorsError =>
-    new SafetensorsError("bad-shape", { where, got: `shape ${got}`, expected: "whole numbers from 0 that multiply to a size that can be addressed" });
+  const expected = "whole numbers from 0 that multiply to a size that can be addressed";
+  const bad = (got: string): SafetensorsError => new SafetensorsError("bad-shape", { where, got: `shape ${got}`, expected });
   if (!Array.isArray(value)) throw bad(shown(value));
   const shape = value.map((extent: unknown) => {
     if (!isCount(extent)) throw bad(shown(value));
@@ -145,7 +148,8 @@ function parseEntry(value: unknown, where: string): TensorEntry {
   const { shape, bytes } = parseShape(extents, width, where);
   const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? (offsets as unknown[]) : [];
   if (!isCount(begin) || !isCount(end) || begin > end) {
-    throw new SafetensorsError("bad-offsets", { where, got: `data_offsets ${shown(offsets)}`, expected: "[begin, end] in bytes, begin ≤ end" });
+    const facts = { where, got: `data_offsets ${shown(offsets)}`, expected: "[begin, end] in bytes, begin ≤ end" };
+    throw new SafetensorsError("bad-offsets", facts);
   }
   if (end - begin !== bytes) {
     throw new SafetensorsError("size-mismatch", {

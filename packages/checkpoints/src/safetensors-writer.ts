@@ -7,6 +7,8 @@ export type WritableTensors = ReadonlyMap<string, StoredTensor | HostTensor>;
 /** Files of other tools map tensors into memory, where F64 must start at a multiple of 8 bytes. */
 const ALIGNMENT = 8;
 
+const TO_WRITE = "safetensors file to write";
+
 interface Placed {
   readonly name: string;
   readonly tensor: StoredTensor;
@@ -15,20 +17,22 @@ interface Placed {
 
 function place([name, tensor]: [string, StoredTensor | HostTensor]): Placed {
   if (name === METADATA_NAME) {
-    throw new InputError({ where: "safetensors file to write", got: `a tensor named "${name}"`, expected: "another name: this one is reserved" });
+    const got = `a tensor named "${name}"`;
+    throw new InputError({ where: TO_WRITE, got, expected: "another name: this one is reserved" });
   }
   const stored = "bytes" in tensor ? tensor : storedTensor(tensor);
   return { name, tensor: stored, bytes: sizeOf(stored.shape) * ELEMENT_BYTES[stored.dtype] };
 }
 
 /** Length and header, padded with spaces so that the data starts at a multiple of eight bytes. */
-function encodeHeader(header: Record<string, unknown>, names: readonly string[]): Uint8Array {
-  // Written name by name: an object would put number-like names first.
-  const fields = names.map((name) => `${JSON.stringify(name)}:${JSON.stringify(header[name])}`);
-  const json = new TextEncoder().encode(`{${fields.join(",")}}`);
+function encodeHeader(fields: readonly (readonly [string, unknown])[]): Uint8Array {
+  // Field by field: an object would put number-like names first.
+  const texts = fields.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  const json = new TextEncoder().encode(`{${texts.join(",")}}`);
   const length = Math.ceil(json.byteLength / ALIGNMENT) * ALIGNMENT;
   if (length > MAX_HEADER_BYTES) {
-    throw new InputError({ where: "safetensors file to write", got: `a header of ${length} bytes`, expected: `at most ${MAX_HEADER_BYTES} bytes` });
+    const expected = `at most ${MAX_HEADER_BYTES} bytes`;
+    throw new InputError({ where: TO_WRITE, got: `a header of ${length} bytes`, expected });
   }
   const out = new Uint8Array(LENGTH_BYTES + length).fill(0x20);
   new DataView(out.buffer).setBigUint64(0, BigInt(length), true);
@@ -42,7 +46,10 @@ function encodeHeader(header: Record<string, unknown>, names: readonly string[])
  * element width, so that every tensor is aligned to its elements.
  * @param metadata free text by name; written in the order of its names.
  */
-export async function* encodeSafetensors(tensors: WritableTensors, metadata: Readonly<Record<string, string>> = {}): AsyncGenerator<Uint8Array> {
+export async function* encodeSafetensors(
+  tensors: WritableTensors,
+  metadata: Readonly<Record<string, string>> = {},
+): AsyncGenerator<Uint8Array> {
   const given = [...tensors].map(place);
   const layout = [...given].sort((a, b) => ELEMENT_BYTES[b.tensor.dtype] - ELEMENT_BYTES[a.tensor.dtype]);
   const begins = new Map<string, number>();
@@ -52,14 +59,14 @@ export async function* encodeSafetensors(tensors: WritableTensors, metadata: Rea
     end += bytes;
   }
 
-  const header: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  const fields: [string, unknown][] = [];
   const texts = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
-  if (texts.length > 0) header[METADATA_NAME] = Object.fromEntries(texts);
+  if (texts.length > 0) fields.push([METADATA_NAME, Object.fromEntries(texts)]);
   for (const { name, tensor, bytes } of given) {
     const begin = begins.get(name)!;
-    header[name] = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [begin, begin + bytes] };
+    fields.push([name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [begin, begin + bytes] }]);
   }
-  yield encodeHeader(header, [...(texts.length > 0 ? [METADATA_NAME] : []), ...given.map(({ name }) => name)]);
+  yield encodeHeader(fields);
 
   for (const { name, tensor, bytes } of layout) {
     if (bytes === 0) continue;

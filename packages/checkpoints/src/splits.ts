@@ -70,7 +70,8 @@ function requireSound(split: StoredSplit, where: string): void {
   if (shared !== undefined) throw bad(`index ${shared} in train and in validation`, "every index in one of them");
   for (const { indices: drawn, subsample, seed } of split.shots) {
     const strange = drawn.find((index) => !inTrain.has(index));
-    if (strange !== undefined) throw bad(`index ${strange} in the shots ${subsample} of seed ${seed}, and not in train`, "shots drawn from train");
+    if (strange === undefined) continue;
+    throw bad(`index ${strange} in the shots ${subsample} of seed ${seed}, and not in train`, "shots drawn from train");
   }
 }
 
@@ -93,10 +94,16 @@ export async function encodeSplits(splits: readonly DatasetSplit[], where = "spl
 
 /** @throws InputError when it is another kind of file, or its content is not what its hash says. */
 export async function decodeSplits(source: ByteSource, where: string): Promise<DatasetSplit[]> {
-  const { datasets, sha256 } = check(splitsSchema, await parseArtefact(source, where, FORMATS.splits), where, FORMATS.splits);
+  const file = await parseArtefact(source, where, FORMATS.splits);
+  const { datasets, sha256 } = check(splitsSchema, file, where, FORMATS.splits);
   const hash = await hashStored(datasets);
   if (hash !== sha256) {
-    throw new InputError({ where, got: `splits with SHA-256 ${hash}`, expected: `${sha256}, as the file says`, next: "the file was changed or damaged: restore it, or start a new run" });
+    throw new InputError({
+      where,
+      got: `splits with SHA-256 ${hash}`,
+      expected: `${sha256}, as the file says`,
+      next: "the file was changed or damaged: restore it, or start a new run",
+    });
   }
   for (const split of datasets) requireSound(split, where);
   return datasets.map((split) => ({

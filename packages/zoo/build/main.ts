@@ -27,7 +27,7 @@ const target = join(root, "packages/zoo/weights/mini-clip");
 
 const note = (text: string): void => { process.stderr.write(`${text}\n`); };
 const seconds = (since: number): number => Math.round((performance.now() - since) / 100) / 10;
-const writeJson = (path: string, value: unknown): Promise<void> => writeFileAtomically(path, [new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)]);
+const writeJson = (path: string, value: unknown): Promise<unknown> => writeFileAtomically(path, [`${JSON.stringify(value, null, 2)}\n`]);
 
 function half(tensors: NamedHostTensors): NamedHostTensors {
   return new Map([...tensors].map(([name, tensor]): [string, HostTensor] => [name, { dtype: "F16", shape: tensor.shape, data: float32ToFloat16(widen(tensor)) }]));
@@ -67,7 +67,7 @@ async function pretrained() {
   let last = performance.now();
   return pretrain(backend, { image: imageSpec, text: words }, (step) => batchAt(data, step), PRETRAINING, random.fork("initialisation"), {
     ...resume,
-    save: (state) => writeState(path, { state, metadata: { fingerprint } }),
+    save: async (state) => { await writeState(path, { optionsHash: fingerprint, state }); },
     onStep: (step, loss, scale) => {
       if (step % 20 !== 0) return;
       const each = (performance.now() - last) / 20;

@@ -44,7 +44,7 @@ export const PROMPTS: Readonly<Record<"MNIST" | "FashionMNIST", { classNames: re
     templates: ["the digit {}", "the number {}", "a picture of the digit {}", "a photo of the number {}"],
   },
   FashionMNIST: {
-    classNames: ["t-shirt", "trousers", "pullover sweater", "dress", "coat", "sandal", "shirt", "sneaker running shoe", "handbag", "ankle boot"],
+    classNames: ["t-shirt", "trousers", "pullover jacket", "dress", "coat", "sandal", "shirt", "sneaker running shoe", "handbag", "ankle boot"],
     templates: ["{}", "an emoji of {}", "a picture of {}", "a photo of {}"],
   },
 };

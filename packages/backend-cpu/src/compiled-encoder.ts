@@ -1,0 +1,164 @@
+import {
+  checkBlocks, checkCoefficients, InputError, sameShape,
+  type CompiledEncoder, type CompileOptions, type ComposedEncoder, type Composition, type ForwardPass, type NamedArrays, type NamedHostTensors, type TaskVector,
+} from "@atlas-tv/core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
+import { BufferPool } from "./buffer-pool.js";
+import type { ComposedParameters } from "./composed-parameters.js";
+import { DenseParameters } from "./dense-parameters.js";
+import { embeddingBlocks, EncoderEngine } from "./encoder-engine.js";
+import { readInputs, type InputArray } from "./encoder-inputs.js";
+import { GeneralParameters } from "./general-parameters.js";
+import { networkOf, type CompilableSpec } from "./network.js";
+import { ProgramCache } from "./program.js";
+import { ScalarArithmetic, ScalarParameters } from "./scalar-parameters.js";
+import { scalarPlan, type ScalarPlan } from "./scalar-plan.js";
+import { blocksOf, StageRunner } from "./stage-runner.js";
+
+/** Settings of a compiled encoder. */
+export interface CpuCompileOptions extends Pick<CompileOptions, "microBatch" | "recompute"> {
+  readonly threads: number;
+}
+
+function copyOf(coefficients: NamedArrays): NamedArrays {
+  return Object.fromEntries(Object.entries(coefficients).map(([name, values]) => [name, values.slice()]));
+}
+
+/** Encoder programs with parameters composed once. */
+class CpuComposedEncoder implements ComposedEncoder {
+  constructor(readonly engine: EncoderEngine, readonly parameters: ComposedParameters, readonly options: CpuCompileOptions) {}
+
+  async features(inputs: Tensor): Promise<Tensor2D> {
+    const { spec } = this.engine.network;
+    const values = await readInputs(spec, inputs);
+    const batch = inputs.shape[0]!;
+    const part = Math.max(1, Math.min(this.options.microBatch ?? batch, batch));
+    const stride = values.length / Math.max(1, batch);
+    const features = new Float32Array(batch * spec.outputWidth);
+    for (let from = 0; from < batch; from += part) {
+      const to = Math.min(batch, from + part);
+      const own = await this.engine.infer(values.subarray(from * stride, to * stride), to - from, this.parameters);
+      features.set(own, from * spec.outputWidth);
+      this.engine.runner.pool.give(own);
+    }
+    return tf.tensor2d(features, [batch, spec.outputWidth]);
+  }
+
+  async forward(inputs: Tensor): Promise<ForwardPass> {
+    const { spec } = this.engine.network;
+    const batch = inputs.shape[0]!;
+    // tfjs may hand out its own memory, which the caller frees before `backward`; images are kept as patches.
+    const read = await readInputs(spec, inputs);
+    const values: InputArray = spec.family === "text" ? read.slice() : read;
+    const trace = await this.engine.forward(values, batch, this.parameters, this.options.recompute ?? false);
+    const features = tf.tensor2d(trace.features.slice(), [batch, spec.outputWidth]);
+    let done = false;
+    let disposed = false;
+    return {
+      features,
+      backward: async (featureGradients) => {
+        if (done || disposed) throw new Error(`backward: the pass was ${disposed ? "disposed" : "taken back"} already`);
+        done = true;
+        if (!sameShape(featureGradients.shape, features.shape)) {
+          throw new InputError({
+            where: "backward",
+            got: `gradients [${featureGradients.shape.join(", ")}]`,
+            expected: `the shape of the features, [${features.shape.join(", ")}]`,
+          });
+        }
+        const collector = this.parameters.collect();
+        await this.engine.backward(trace, await featureGradients.data<"float32">(), this.parameters, collector);
+        return collector.finish();
+      },
+      dispose: () => {
+        if (disposed) return;
+        disposed = true;
+        features.dispose();
+        this.engine.release(trace);
+      },
+    };
+  }
+
+  dispose(): void {
+    this.parameters.dispose();
+  }
+}
+
+/** Encoder programs, a base and task vectors. */
+export class CpuCompiledEncoder implements CompiledEncoder {
+  readonly #pool = new BufferPool();
+  readonly #programs: ProgramCache;
+  readonly #engine: EncoderEngine;
+  #vectors: readonly TaskVector[];
+  #plan: ScalarPlan | null;
+  #disposed = false;
+
+  constructor(
+    readonly spec: CompilableSpec,
+    readonly base: NamedHostTensors,
+    vectors: readonly TaskVector[],
+    readonly composition: Composition,
+    readonly options: CpuCompileOptions,
+  ) {
+    checkBlocks(spec, base, "the base model");
+    this.#programs = new ProgramCache(options.threads);
+    this.#engine = new EncoderEngine(networkOf(spec), new StageRunner(this.#programs, this.#pool));
+    this.#vectors = vectors;
+    this.#plan = this.#planFor(vectors);
+  }
+
+  #planFor(vectors: readonly TaskVector[]): ScalarPlan | null {
+    for (const { name, blocks } of vectors) checkBlocks(this.spec, blocks, `task vector "${name}"`, { partial: true });
+    return this.composition.kind === "scalar" ? scalarPlan(this.spec, this.base, vectors) : null;
+  }
+
+  #live(): void {
+    if (this.#disposed) throw new Error("the compiled encoder was disposed");
+  }
+
+  get vectorCount(): number {
+    return this.#vectors.length;
+  }
+
+  initialCoefficients(): NamedArrays {
+    return this.composition.initial(this.spec.blocks, this.vectorCount, this.base);
+  }
+
+  async #parameters(coefficients: NamedArrays): Promise<ComposedParameters> {
+    const { composition, spec, base } = this;
+    checkCoefficients(composition, spec.blocks, this.vectorCount, coefficients);
+    switch (composition.kind) {
+      case "dense": return new DenseParameters(coefficients, spec.blocks);
+      case "general": return GeneralParameters.compose({ spec, base, vectors: this.#vectors, composition }, copyOf(coefficients), this.#pool);
+      case "scalar": {
+        const arithmetic = new ScalarArithmetic(this.#plan!, this.#programs, this.#pool);
+        const outside = embeddingBlocks(this.#engine.network);
+        const groups = [...(outside === null ? [] : [Object.values(outside)]), ...this.#engine.network.stages.map(blocksOf)];
+        return ScalarParameters.compose(arithmetic, composition, copyOf(coefficients), groups);
+      }
+    }
+  }
+
+  /** With a dense composition the arrays are used where they are: leave them as they are until the result is disposed. */
+  async compose(coefficients: NamedArrays): Promise<ComposedEncoder> {
+    this.#live();
+    return new CpuComposedEncoder(this.#engine, await this.#parameters(coefficients), this.options);
+  }
+
+  setVectors(vectors: readonly TaskVector[]): Promise<void> {
+    return new Promise((resolve) => {
+      this.#live();
+      this.#plan = this.#planFor(vectors);
+      this.#vectors = vectors;
+      resolve();
+    });
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#programs.release();
+    this.#pool.clear();
+  }
+}

@@ -1,0 +1,85 @@
+import { sizeOf, widen, zerosLike, type EncoderSpec, type GeneralComposition, type HostTensor, type IndexedBlock, type NamedArrays, type NamedHostTensors, type NamedTensors, type TaskVector } from "@atlas-tv/core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { BufferPool } from "./buffer-pool.js";
+import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
+
+/** What a general composition composes. */
+export interface GeneralModel {
+  readonly spec: EncoderSpec;
+  readonly base: NamedHostTensors;
+  readonly vectors: readonly TaskVector[];
+  readonly composition: GeneralComposition;
+}
+
+function tensorOf(host: HostTensor | undefined, shape: readonly number[]): tf.Tensor {
+  return host === undefined ? tf.zeros([...shape]) : tf.tensor(widen(host), [...shape], "float32");
+}
+
+/** Blocks by a composition's own rules, on tfjs tensors, one block at a time. */
+export class GeneralParameters implements ComposedParameters {
+  readonly values = new Map<string, Float32Array>();
+  readonly #blocks: ReadonlyMap<string, IndexedBlock>;
+
+  private constructor(readonly model: GeneralModel, readonly coefficients: NamedArrays, readonly pool: BufferPool) {
+    const { blocks } = model.spec;
+    const composed = blocks.map((block, index): IndexedBlock => ({ block, index, count: blocks.length }));
+    this.#blocks = new Map(composed.filter(({ block }) => block.kind !== "leftover").map((at) => [at.block.name, at]));
+  }
+
+  static async compose(model: GeneralModel, coefficients: NamedArrays, pool: BufferPool): Promise<GeneralParameters> {
+    const own = new GeneralParameters(model, coefficients, pool);
+    for (const [name, at] of own.#blocks) {
+      const composed = tf.tidy(() => model.composition.compose(at, tensorOf(model.base.get(name), at.block.shape), own.#vectors(at), own.#upload()));
+      const values = pool.take(sizeOf(at.block.shape));
+      values.set(await composed.data<"float32">());
+      composed.dispose();
+      own.values.set(name, values);
+    }
+    return own;
+  }
+
+  #vectors({ block }: IndexedBlock): tf.Tensor[] {
+    return this.model.vectors.map(({ blocks }) => tensorOf(blocks.get(block.name), block.shape));
+  }
+
+  #upload(): NamedTensors {
+    const shapes = this.model.composition.shapes(this.model.spec.blocks, this.model.vectors.length);
+    return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, tf.tensor(this.coefficients[name]!, shape, "float32")]));
+  }
+
+  async #reduce(at: IndexedBlock, gradient: Float32Array, into: NamedArrays): Promise<void> {
+    const parts = tf.tidy(() => this.model.composition.reduce(at, tf.tensor(gradient, [...at.block.shape]), this.#vectors(at), this.#upload()));
+    for (const [name, part] of Object.entries(parts)) {
+      const total = into[name]!;
+      (await part.data<"float32">()).forEach((value, i) => { total[i]! += value; });
+    }
+    tf.dispose(parts);
+  }
+
+  collect(): GradientCollector {
+    const gradients = zerosLike(this.coefficients);
+    const buffers = new Map<string, Float32Array>();
+    return {
+      buffer: (block) => {
+        const known = buffers.get(block);
+        if (known !== undefined) return known;
+        const made = this.pool.take(this.values.get(block)!.length);
+        buffers.set(block, made);
+        return made;
+      },
+      take: async (blocks) => {
+        for (const name of blocks) {
+          await this.#reduce(this.#blocks.get(name)!, buffers.get(name)!, gradients);
+          this.pool.give(buffers.get(name)!);
+          buffers.delete(name);
+        }
+      },
+      finish: () => gradients,
+    };
+  }
+
+  dispose(): void {
+    for (const values of this.values.values()) this.pool.give(values);
+    this.values.clear();
+  }
+}

@@ -1,0 +1,2 @@
+export { CpuBackend, type CpuBackendOptions } from "./cpu-backend.js";
+export { plugin } from "./plugin.js";

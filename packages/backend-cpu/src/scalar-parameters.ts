@@ -1,0 +1,145 @@
+import { zerosLike, type HostTensor, type NamedArrays, type ScalarComposition } from "@atlas-tv/core";
+import { Tensor } from "onnxruntime-node";
+import type { BufferPool } from "./buffer-pool.js";
+import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
+import { floatTensor, type ProgramCache } from "./program.js";
+import { TILE_PARTS, type ScalarPlan, type StackedBlock, type TiledBlock } from "./scalar-plan.js";
+import { stackProducts, stackSums, tileProducts, tileSum } from "./scalar-programs.js";
+
+function hostSlice({ dtype, data }: HostTensor, from: number, to: number, shape: readonly number[]): Tensor {
+  if (dtype === "F32") return floatTensor(data.subarray(from, to), shape);
+  return new Tensor("float16", data.subarray(from, to), shape);
+}
+
+/** Runs the programs that scale, add and multiply task vectors. */
+export class ScalarArithmetic {
+  constructor(readonly plan: ScalarPlan, readonly programs: ProgramCache, readonly pool: BufferPool) {}
+
+  /** Composes small blocks: `weights(block)` are the n weights. */
+  async sumStacked(blocks: readonly StackedBlock[], weights: (block: StackedBlock) => Float32Array, into: (block: StackedBlock) => Float32Array): Promise<void> {
+    if (blocks.length === 0) return;
+    const program = await this.programs.get(`stack-sums/${blocks.length}`, () => stackSums(blocks.length));
+    const feeds: Record<string, Tensor> = {};
+    const fetches: Record<string, Tensor> = {};
+    blocks.forEach((block, p) => {
+      const size = block.base.length;
+      feeds[`w${p}`] = floatTensor(weights(block), [1, this.plan.n]);
+      feeds[`stack${p}`] = floatTensor(block.stack!, [this.plan.n, size]);
+      feeds[`base${p}`] = floatTensor(block.base, [1, size]);
+      fetches[`y${p}`] = floatTensor(into(block), [1, size]);
+    });
+    await program.run(feeds, fetches);
+  }
+
+  async sumTiled(block: TiledBlock, weights: Float32Array, into: Float32Array): Promise<void> {
+    const elements = block.vectors.map(({ tensor }) => tensor.dtype);
+    const program = await this.programs.get(`tile-sum/${block.base.dtype}/${elements.join()}`, () => tileSum(block.base.dtype, elements));
+    const scales = block.vectors.map(({ index }, i): [string, Tensor] => [`w${i}`, floatTensor(weights.subarray(index, index + 1), [1])]);
+    for (const { from, to } of block.tiles) {
+      const shape = [to - from];
+      const slices = block.vectors.map(({ tensor }, i): [string, Tensor] => [`t${i}`, hostSlice(tensor, from, to, shape)]);
+      const feeds = Object.fromEntries([...scales, ...slices, ["base", hostSlice(block.base, from, to, shape)]]);
+      await program.run(feeds, { y: floatTensor(into.subarray(from, to), shape) });
+    }
+  }
+
+  /** ⟨gradient, τᵢ⟩ of small blocks, n numbers for each. */
+  async productsStacked(blocks: readonly StackedBlock[], gradient: (block: StackedBlock) => Float32Array): Promise<Float32Array[]> {
+    if (blocks.length === 0) return [];
+    const { n } = this.plan;
+    const program = await this.programs.get(`stack-products/${blocks.length}`, () => stackProducts(blocks.length));
+    const feeds: Record<string, Tensor> = {};
+    blocks.forEach((block, p) => {
+      feeds[`stack${p}`] = floatTensor(block.stack!, [n, block.base.length]);
+      feeds[`g${p}`] = floatTensor(gradient(block), [1, block.base.length]);
+    });
+    const products = new Float32Array(blocks.length * n);
+    await program.run(feeds, { y: floatTensor(products, [products.length]) });
+    return blocks.map((_, p) => products.subarray(p * n, (p + 1) * n));
+  }
+
+  /** ⟨gradient, τᵢ⟩ of a large block, n numbers; partial sums are added in float64. */
+  async productsTiled(block: TiledBlock, gradient: Float32Array): Promise<Float32Array> {
+    const elements = block.vectors.map(({ tensor }) => tensor.dtype);
+    const program = await this.programs.get(`tile-products/${elements.join()}`, () => tileProducts(elements));
+    const totals = new Float64Array(this.plan.n);
+    for (const { from, to } of block.tiles) {
+      const parts = (to - from) % TILE_PARTS === 0 ? TILE_PARTS : 1;
+      const shape = [parts, (to - from) / parts];
+      const slices = block.vectors.map(({ tensor }, i): [string, Tensor] => [`t${i}`, hostSlice(tensor, from, to, shape)]);
+      const partial = new Float32Array(block.vectors.length * parts);
+      await program.run({ ...Object.fromEntries(slices), g: floatTensor(gradient.subarray(from, to), shape) }, { y: floatTensor(partial, [partial.length]) });
+      partial.forEach((value, i) => { totals[block.vectors[Math.floor(i / parts)]!.index]! += value; });
+    }
+    return Float32Array.from(totals);
+  }
+}
+
+/** Blocks θ0 + Σ wᵢ τᵢ. Task vectors are read where they are, the large ones tile by tile. */
+export class ScalarParameters implements ComposedParameters {
+  readonly values = new Map<string, Float32Array>();
+  readonly #owned: Float32Array[] = [];
+
+  private constructor(readonly arithmetic: ScalarArithmetic, readonly composition: ScalarComposition, readonly coefficients: NamedArrays) {}
+
+  /** @param groups the blocks of each stage, which are composed in one run as far as they are small. */
+  static async compose(arithmetic: ScalarArithmetic, composition: ScalarComposition, coefficients: NamedArrays, groups: readonly (readonly string[])[]): Promise<ScalarParameters> {
+    const own = new ScalarParameters(arithmetic, composition, coefficients);
+    for (const group of groups) await own.#compose(group);
+    return own;
+  }
+
+  async #compose(group: readonly string[]): Promise<void> {
+    const { plan, pool } = this.arithmetic;
+    const take = (name: string, size: number): Float32Array => {
+      const values = pool.take(size);
+      this.#owned.push(values);
+      this.values.set(name, values);
+      return values;
+    };
+    const weights = ({ at }: StackedBlock | TiledBlock): Float32Array => this.composition.weights(at, plan.n, this.coefficients);
+    const stacked = group.flatMap((name) => plan.stacked.get(name) ?? []);
+    for (const { at, base, stack } of stacked) if (stack === null) this.values.set(at.block.name, base);
+    await this.arithmetic.sumStacked(stacked.filter(({ stack }) => stack !== null), weights, ({ at, base }) => take(at.block.name, base.length));
+    for (const name of group) {
+      const block = plan.tiled.get(name);
+      if (block !== undefined) await this.arithmetic.sumTiled(block, weights(block), take(name, block.base.data.length));
+    }
+  }
+
+  collect(): GradientCollector {
+    const { plan, pool } = this.arithmetic;
+    const gradients = zerosLike(this.coefficients);
+    const buffers = new Map<string, Float32Array>();
+    const sizeOfBlock = (name: string): number => this.values.get(name)!.length;
+    return {
+      buffer(block) {
+        const known = buffers.get(block);
+        if (known !== undefined) return known;
+        const made = pool.take(sizeOfBlock(block));
+        buffers.set(block, made);
+        return made;
+      },
+      take: async (blocks) => {
+        const stacked = blocks.flatMap((name) => plan.stacked.get(name) ?? []).filter(({ stack }) => stack !== null);
+        const products = await this.arithmetic.productsStacked(stacked, ({ at }) => buffers.get(at.block.name)!);
+        stacked.forEach(({ at }, p) => this.composition.accumulate(at, plan.n, products[p]!, gradients));
+        for (const name of blocks) {
+          const block = plan.tiled.get(name);
+          if (block === undefined) continue;
+          this.composition.accumulate(block.at, plan.n, await this.arithmetic.productsTiled(block, buffers.get(name)!), gradients);
+        }
+        for (const name of blocks) {
+          pool.give(buffers.get(name)!);
+          buffers.delete(name);
+        }
+      },
+      finish: () => gradients,
+    };
+  }
+
+  dispose(): void {
+    this.#owned.splice(0).forEach((values) => this.arithmetic.pool.give(values));
+    this.values.clear();
+  }
+}

@@ -1,0 +1,65 @@
+import { sizeOf, widen, type EncoderSpec, type HostTensor, type IndexedBlock, type NamedHostTensors, type TaskVector } from "@atlas-tv/core";
+
+/** Blocks up to this size are widened once and handled many in one run: a run costs more than their arithmetic. */
+const LARGEST_STACKED = 1 << 16;
+
+/** Elements of a tile: a tile of the base, of one vector and of the result stay in the cache of a core together. */
+const TILE = 1 << 19;
+
+/** Tiles are cut at multiples of this, which is also into how many partial sums an inner product is split. */
+export const TILE_PARTS = 16;
+
+/** A block that is small, or that no vector has. */
+export interface StackedBlock {
+  readonly at: IndexedBlock;
+  readonly base: Float32Array;
+  /** The vectors below one another `(n, size)`; null where all are zero. */
+  readonly stack: Float32Array | null;
+}
+
+/** A block that is read from its host tensors, tile by tile. */
+export interface TiledBlock {
+  readonly at: IndexedBlock;
+  readonly base: HostTensor;
+  readonly vectors: readonly { readonly index: number; readonly tensor: HostTensor }[];
+  readonly tiles: readonly { readonly from: number; readonly to: number }[];
+}
+
+/** How the blocks of a model are composed. */
+export interface ScalarPlan {
+  /** n */
+  readonly n: number;
+  readonly stacked: ReadonlyMap<string, StackedBlock>;
+  readonly tiled: ReadonlyMap<string, TiledBlock>;
+}
+
+function tilesOf(size: number): { from: number; to: number }[] {
+  const count = Math.ceil(size / TILE);
+  const length = Math.ceil(size / count / TILE_PARTS) * TILE_PARTS;
+  return Array.from({ length: count }, (_, i) => ({ from: i * length, to: Math.min(size, (i + 1) * length) }));
+}
+
+function stackOf(vectors: readonly (HostTensor | undefined)[], size: number): Float32Array {
+  const stack = new Float32Array(vectors.length * size);
+  vectors.forEach((vector, i) => { if (vector !== undefined) stack.set(widen(vector), i * size); });
+  return stack;
+}
+
+/** Base and vectors are referred to, not copied, but for small blocks and half-float blocks that no vector changes. */
+export function scalarPlan(spec: EncoderSpec, base: NamedHostTensors, vectors: readonly TaskVector[]): ScalarPlan {
+  const stacked = new Map<string, StackedBlock>();
+  const tiled = new Map<string, TiledBlock>();
+  const count = spec.blocks.length;
+  for (const [index, block] of spec.blocks.entries()) {
+    if (block.kind === "leftover") continue;
+    const at: IndexedBlock = { block, index, count };
+    const size = sizeOf(block.shape);
+    const from = base.get(block.name)!;
+    const own = vectors.map(({ blocks }) => blocks.get(block.name));
+    const present = own.flatMap((tensor, i) => (tensor === undefined ? [] : [{ index: i, tensor }]));
+    if (present.length === 0) stacked.set(block.name, { at, base: widen(from), stack: null });
+    else if (size <= LARGEST_STACKED) stacked.set(block.name, { at, base: widen(from), stack: stackOf(own, size) });
+    else tiled.set(block.name, { at, base: from, vectors: present, tiles: tilesOf(size) });
+  }
+  return { n: vectors.length, stacked, tiled };
+}

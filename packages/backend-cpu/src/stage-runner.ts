@@ -1,0 +1,80 @@
+import { sizeOf } from "@atlas-tv/core";
+import type { Tensor } from "onnxruntime-node";
+import type { BufferPool } from "./buffer-pool.js";
+import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
+import { Graph } from "./graph.js";
+import { floatTensor, type Program, type ProgramCache } from "./program.js";
+import type { Stage, StageKind } from "./stage.js";
+
+/** Activations of one stage that its backward pass reads, by slot. */
+export type SavedActivations = Readonly<Record<string, Float32Array>>;
+
+export interface StageOutput {
+  readonly y: Float32Array;
+  readonly saved: SavedActivations;
+}
+
+type Purpose = "infer" | "forward" | "backward";
+
+function graphOf(kind: StageKind, purpose: Purpose): Graph {
+  const graph = new Graph();
+  if (purpose === "backward") kind.backward(graph);
+  else kind.forward(graph, purpose === "forward");
+  return graph;
+}
+
+/** The blocks of a stage, each once. */
+export function blocksOf({ bindings }: Stage): string[] {
+  return [...new Set(Object.values(bindings).map(({ block }) => block))];
+}
+
+/** Runs the programs of stages on a composed model. Arrays come from the pool; who receives one gives it back. */
+export class StageRunner {
+  constructor(readonly programs: ProgramCache, readonly pool: BufferPool) {}
+
+  #program({ kind }: Stage, purpose: Purpose): Promise<Program> {
+    return this.programs.get(`${kind.key}/${purpose}`, () => graphOf(kind, purpose));
+  }
+
+  /** The part of each bound block that a parameter slot means. */
+  #parameters({ kind, bindings }: Stage, array: (block: string) => Float32Array, prefix = ""): Map<string, Tensor> {
+    return new Map(kind.parameters.map(({ name, shape }) => {
+      const { block, offset } = bindings[name]!;
+      return [prefix + name, floatTensor(array(block).subarray(offset, offset + sizeOf(shape)), shape)];
+    }));
+  }
+
+  /** y of a stage; with `save`, also what `backward` reads beside x. */
+  async forward(stage: Stage, x: Float32Array, batch: number, parameters: ComposedParameters, save: boolean): Promise<StageOutput> {
+    const { kind } = stage;
+    const program = await this.#program(stage, save ? "forward" : "infer");
+    const feeds = this.#parameters(stage, (block) => parameters.values.get(block)!);
+    feeds.set("x", floatTensor(x, kind.input.shape(batch)));
+    const arrays: Record<string, Float32Array> = {};
+    const fetches: Record<string, Tensor> = {};
+    for (const { name, shape } of [kind.output, ...(save ? kind.saved : [])]) {
+      const extent = shape(batch);
+      arrays[name] = this.pool.take(sizeOf(extent));
+      fetches[name] = floatTensor(arrays[name], extent);
+    }
+    await program.run(Object.fromEntries(feeds), fetches);
+    const { y, ...saved } = arrays;
+    return { y: y!, saved };
+  }
+
+  /** dx of a stage (null for the first) from dy; hands the gradients of its blocks to the collector. */
+  async backward(stage: Stage, x: Float32Array, saved: SavedActivations, dy: Float32Array, batch: number, parameters: ComposedParameters, collector: GradientCollector): Promise<Float32Array | null> {
+    const { kind } = stage;
+    const program = await this.#program(stage, "backward");
+    const known = this.#parameters(stage, (block) => parameters.values.get(block)!);
+    known.set("x", floatTensor(x, kind.input.shape(batch)));
+    known.set("d_y", floatTensor(dy, kind.output.shape(batch)));
+    for (const { name, shape } of kind.saved) known.set(name, floatTensor(saved[name]!, shape(batch)));
+    const fetches = this.#parameters(stage, (block) => collector.buffer(block), "d_");
+    const dx = kind.passesGradient ? this.pool.take(sizeOf(kind.input.shape(batch))) : null;
+    if (dx !== null) fetches.set("d_x", floatTensor(dx, kind.input.shape(batch)));
+    await program.run(Object.fromEntries(program.inputs.map((name) => [name, known.get(name)!])), Object.fromEntries(fetches));
+    await collector.take(blocksOf(stage));
+    return dx;
+  }
+}

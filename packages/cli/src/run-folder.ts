@@ -1,0 +1,76 @@
+import { existsSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import {
+  assertWritable, hashJson, readRun, readState, writeComposition, writeRun, writeSafetensorsFile, writeSplits, writeState,
+  type CompositionArtefact, type DatasetSplit, type RunRecord,
+} from "@atlas-tv/checkpoints";
+import { InputError, type LearnerState, type NamedHostTensors } from "@atlas-tv/core";
+
+/** Names in a run folder; docs/formats.md describes what is in them. */
+const FILES = { run: "run.json", composition: "composition.safetensors", splits: "splits.json", state: "state.safetensors", adapter: "adapter.safetensors" } as const;
+
+/** A folder that one run writes to: state while it goes on, results when it is done. */
+export class RunFolder {
+  private constructor(readonly path: string, readonly optionsHash: string) {}
+
+  /**
+   * Opens a folder for a run.
+   * @param options whatever the result depends on; a saved state of other options is refused.
+   * @throws InputError when it cannot be written, or holds a finished run and `resume` was not asked for.
+   */
+  static async open(path: string, options: Readonly<Record<string, unknown>>, resume: boolean): Promise<RunFolder> {
+    const folder = resolve(path);
+    await assertWritable(folder);
+    if (!resume && (existsSync(join(folder, FILES.run)) || existsSync(join(folder, FILES.state)))) {
+      throw new InputError({
+        where: `--run ${path}`,
+        got: existsSync(join(folder, FILES.run)) ? "a folder that holds a finished run" : "a folder that holds an unfinished run",
+        expected: "a new folder",
+        next: "go on with --resume, give another --run, or remove the folder",
+      });
+    }
+    return new RunFolder(folder, await hashJson(options));
+  }
+
+  at(file: keyof typeof FILES): string {
+    return join(this.path, FILES[file]);
+  }
+
+  get isFinished(): boolean {
+    return existsSync(this.at("run"));
+  }
+
+  /** The accuracies that a finished run recorded. @throws InputError when it was begun with other options. */
+  async finalAccuracies(): Promise<{ zeroShot: number; final: Record<string, number> }> {
+    const run = await readRun(this.at("run"));
+    const { seed, hashes, backend, options } = run;
+    if ((await hashJson({ ...options, seed, hashes, backend: backend.id })) !== this.optionsHash) {
+      throw new InputError({ where: this.at("run"), got: "a finished run with other options, data or weights", expected: "the options that the run was begun with", next: "give another --run" });
+    }
+    return { zeroShot: run.zeroShot["test"]!, final: Object.fromEntries(Object.entries(run.final).map(([name, { raw }]) => [name, raw])) };
+  }
+
+  /** The state of an unfinished run, or null. @throws InputError when it was begun with other options. */
+  async savedState(): Promise<LearnerState | null> {
+    if (!existsSync(this.at("state"))) return null;
+    const { state, optionsHash } = await readState(this.at("state"));
+    if (optionsHash === this.optionsHash) return state;
+    throw new InputError({
+      where: this.at("state"), got: "the state of a run with other options, data or weights", expected: "the options that the run was begun with",
+      next: "give the same flags as before, or another --run",
+    });
+  }
+
+  async saveState(state: LearnerState): Promise<void> {
+    await writeState(this.at("state"), { optionsHash: this.optionsHash, state });
+  }
+
+  /** Writes the results, `run.json` last: a folder that has it is finished. */
+  async finish(results: { composition?: CompositionArtefact; splits?: readonly DatasetSplit[]; adapter?: NamedHostTensors; run: RunRecord }): Promise<void> {
+    if (results.splits !== undefined) await writeSplits(this.at("splits"), results.splits);
+    if (results.composition !== undefined) await writeComposition(this.at("composition"), results.composition);
+    if (results.adapter !== undefined) await writeSafetensorsFile(this.at("adapter"), results.adapter, { format: "atlas-adapter", version: "1" });
+    await writeRun(this.at("run"), results.run);
+    rmSync(this.at("state"), { force: true });
+  }
+}

@@ -1,0 +1,56 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import { CACHE, ROOT } from "../scripts/toolchain.mjs";
+import { readManifest } from "./packages/packed-packages.js";
+
+/** A fence of TypeScript or JavaScript; one that is part of something larger says `fragment`. */
+const EXAMPLE = /^```(?:ts|js)(?<info>[^\n]*)\n(?<code>[\s\S]*?)^```/gm;
+
+const NPM_RUN = /\bnpm run (?:-s )?(?<name>[a-z]+(?::[a-z]+)?)/g;
+
+const folders = [ROOT, ...["packages", "examples"].flatMap((group) => readdirSync(join(ROOT, group)).map((name) => join(ROOT, group, name)))];
+const docs = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md")).map((name) => join(ROOT, "docs", name));
+const pages = [...folders.map((folder) => join(folder, "README.md")).filter((path) => existsSync(path)), ...docs];
+const examples = pages.flatMap((page) => {
+  const fences = [...readFileSync(page, "utf8").matchAll(EXAMPLE)].filter(({ groups }) => !groups!["info"]!.includes("fragment"));
+  return fences.map(({ groups }, index) => ({ title: `${relative(ROOT, page)}, example ${index + 1}`, code: groups!["code"]! }));
+});
+
+/** Inside the checkout, so that examples find the packages by name. */
+const workshop = join(CACHE, `examples-${process.pid}`);
+const callerFolder = mkdtempSync(join(tmpdir(), "atlas-readme-"));
+
+afterAll(() => {
+  rmSync(workshop, { recursive: true, force: true });
+  rmSync(callerFolder, { recursive: true, force: true });
+});
+
+describe("what the pages say", () => {
+  it("the first page has an example of the interface", () => {
+    expect(examples.some(({ title }) => title.startsWith("README.md"))).toBe(true);
+  });
+
+  it.each(examples.map(({ title, code }, index) => [title, code, index] as const))("%s runs as it stands", async (_title, code, index) => {
+    mkdirSync(workshop, { recursive: true });
+    const file = join(workshop, `example-${index}.ts`);
+    writeFileSync(file, code);
+    const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
+    const before = process.cwd();
+    process.chdir(callerFolder);
+    try {
+      await import(pathToFileURL(file).href);
+    } finally {
+      process.chdir(before);
+      log.mockRestore();
+    }
+  });
+
+  it.each(pages.map((page) => relative(ROOT, page)))("the commands that %s names exist", (page) => {
+    const { scripts } = readManifest(ROOT) as { scripts?: Record<string, string> };
+    const named = [...readFileSync(join(ROOT, page), "utf8").matchAll(NPM_RUN)].map(({ groups }) => groups!["name"]!);
+    expect(named.filter((name) => scripts?.[name] === undefined)).toEqual([]);
+  });
+});
