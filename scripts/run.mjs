@@ -37,7 +37,7 @@ async function zoo(args) {
   const flags = ["--ignore-workspace", "--frozen-lockfile", "--ignore-scripts", "--reporter=append-only", "--config.confirm-modules-purge=false"];
   const status = await runTool(command, [...prefix, "install", ...flags], { cwd: pictures });
   if (status !== 0) throw new SetupError(`pnpm install ended with ${status} in ${relative(ROOT, pictures)}; its message stands above.`);
-  const compiled = await runTool(process.execPath, [tool("typescript", "bin/tsc"), "--build", "--pretty", "false", join("packages", "zoo", "build")]);
+  const compiled = await runTool(process.execPath, [tool("typescript", "bin/tsc"), "--build", "--pretty", "false", join("packages", "zoo", "tsconfig.build.json")]);
   if (compiled !== 0) throw new SetupError(`packages/zoo/build does not compile (tsc ended with ${compiled}); the errors stand above.`);
   return program("packages/zoo/dist-build/main.js", args);
 }

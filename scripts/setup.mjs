@@ -32,6 +32,17 @@ function* filesIn(folder) {
   }
 }
 
+/** The sources of a member that is built. */
+function sources(member) {
+  if (!existsSync(join(ROOT, member, "tsconfig.json"))) return [];
+  return [...filesIn(join(ROOT, member, "src"))].filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"));
+}
+
+/** What the compiler makes of a source. */
+function outputOf(member, source) {
+  return join(ROOT, member, "dist", relative(join(ROOT, member, "src"), source).replace(/\.ts$/, ".js"));
+}
+
 function digest(parts) {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part).update("\0");
@@ -48,8 +59,7 @@ function wantedInstall() {
 function wantedBuild() {
   const parts = [readStamp(INSTALL_STAMP)];
   const configs = ["tsconfig.json", "tsconfig.base.json", ...members().map((path) => join(path, "tsconfig.json"))].map((file) => join(ROOT, file));
-  const sources = members().flatMap((path) => [...filesIn(join(ROOT, path, "src"))]);
-  for (const file of [...configs.filter(existsSync), GRADIENTS_SCRIPT, ...sources].sort()) {
+  for (const file of [...configs.filter(existsSync), GRADIENTS_SCRIPT, ...members().flatMap(sources)].sort()) {
     const { size, mtimeMs } = statSync(file);
     parts.push(`${relative(ROOT, file)} ${size} ${mtimeMs}`);
   }
@@ -74,8 +84,7 @@ function installed() {
 
 function built() {
   if (readStamp(BUILD_STAMP) !== wantedBuild() || !existsSync(GRADIENTS)) return false;
-  return members().every((path) => !existsSync(join(ROOT, path, "tsconfig.json"))
-    || !existsSync(join(ROOT, path, "src", "index.ts")) || existsSync(join(ROOT, path, "dist", "index.js")));
+  return members().every((path) => sources(path).every((source) => existsSync(outputOf(path, source))));
 }
 
 async function install() {
@@ -91,7 +100,8 @@ async function install() {
 async function build() {
   const wanted = wantedBuild();
   say("Building …");
-  if (!existsSync(GRADIENTS) || statSync(GRADIENTS).mtimeMs < statSync(GRADIENTS_SCRIPT).mtimeMs || statSync(GRADIENTS).mtimeMs < statSync(INSTALL_STAMP).mtimeMs) {
+  const made = existsSync(GRADIENTS) ? statSync(GRADIENTS).mtimeMs : 0;
+  if (made < Math.max(statSync(GRADIENTS_SCRIPT).mtimeMs, statSync(INSTALL_STAMP).mtimeMs)) {
     const status = await runTool(process.execPath, [GRADIENTS_SCRIPT]);
     if (status !== 0) throw new SetupError(`${relative(ROOT, GRADIENTS_SCRIPT)} ended with ${status}; its message stands above.`);
   }

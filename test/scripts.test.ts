@@ -26,10 +26,11 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
 
 const script = join(ROOT, "scripts", "run.mjs");
 
-/** What `npm test` does once the checkout is set up; its outcome and the last line it prints. */
+/** What `npm test` does once the checkout is set up, in a project of its own; its outcome and the last line it prints. */
 function runTests(env: Readonly<Record<string, string>> = {}): { status: number | null; stdout: string; stderr: string; last: string } {
   const url = pathToFileURL(join(ROOT, "scripts", "test-run.mjs")).href;
-  const code = `import { runTests } from "${url}"; process.exitCode = await runTests(["--root", process.cwd()], process.cwd());`;
+  const code = `import { runTests } from "${url}"; process.exitCode = await runTests(["--root", process.cwd(), "--config", "vitest.config.js"], process.cwd());`;
+  writeFileSync(join(folder, "vitest.config.js"), "export default {};");
   const result = run(["--input-type=module", "--eval", code], env);
   return { ...result, last: result.stdout.trimEnd().split("\n").at(-1)! };
 }

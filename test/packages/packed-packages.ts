@@ -31,7 +31,7 @@ export function readManifest(folder: string): Manifest {
 export function publicPackages(root = ROOT): PublicPackage[] {
   return readdirSync(join(root, "packages"))
     .map((id) => ({ id, folder: join(root, "packages", id), manifest: readManifest(join(root, "packages", id)) }))
-    .filter(({ manifest }) => manifest.private !== true && !["cli","backend-cpu"].includes(manifest.name.slice(10)));
+    .filter(({ manifest }) => manifest.private !== true);
 }
 
 /** Names of ours in a table of dependencies. */

@@ -1,7 +1,7 @@
 import {
-  accuracyOf, blockwise, cosineSchedule, CrossEntropyObjective, encodeAll, headLogits, isotropic, learn, linearProbe, Random,
+  accuracyOf, blockwise, cosineSchedule, CrossEntropyObjective, encodeAll, headLogits, learn, linearProbe, Random,
   trainingTransform, validationTransform,
-  type Accuracy, type Backend, type ClassificationHead, type Composition, type Dataset, type LabelledFeatures, type Learned, type LearnerState,
+  type Accuracy, type Backend, type ClassificationHead, type Composition, type Dataset, type LabelledBatch, type LabelledFeatures, type Learned, type LearnerState,
   type NamedArrays, type NamedHostTensors, type Normalisation, type ProgressSink, type TaskVector, type VitSpec,
 } from "@atlas-tv/core";
 import { evaluationBatches, fewShots, labelledBatches, oversample, splitTrainValidation } from "@atlas-tv/datasets";
@@ -43,7 +43,7 @@ export function drawShots(task: FewShotTask, k: number, seed: number): Int32Arra
 }
 
 /** The images that accuracy is reported on: the whole test set, or the validation images when settings are being chosen. */
-export function reportedImages(task: FewShotTask, part: "test" | "validation"): AsyncIterable<{ images: { data: Float32Array; shape: readonly number[] }; labels: Int32Array }> {
+export function reportedImages(task: FewShotTask, part: "test" | "validation"): AsyncIterable<LabelledBatch> {
   const { dataset, spec, normalisation } = task;
   const transform = validationTransform(spec.imageSize, normalisation);
   return part === "test"
@@ -52,7 +52,7 @@ export function reportedImages(task: FewShotTask, part: "test" | "validation"): 
 }
 
 /** Features of images under θ0 + Σ λτ. */
-export async function featuresOf(task: FewShotTask, composition: Composition, coefficients: NamedArrays | null, images: ReturnType<typeof reportedImages>): Promise<LabelledFeatures> {
+export async function featuresOf(task: FewShotTask, composition: Composition, coefficients: NamedArrays | null, images: AsyncIterable<LabelledBatch>): Promise<LabelledFeatures> {
   const encoder = await task.backend.compile(task.spec, task.base, task.vectors, composition);
   const composed = await encoder.compose(coefficients ?? encoder.initialCoefficients());
   try {
@@ -115,6 +115,3 @@ export async function learnFromShots(task: FewShotTask, composition: Composition
     encoder.dispose();
   }
 }
-
-/** The two compositions compared: one coefficient a task vector, and one a task vector and parameter block. */
-export const COMPOSITIONS = { isotropic, blockwise } as const;

@@ -14,7 +14,7 @@ export function patchLength({ patchSize }: Pick<PatchSizes, "patchSize">): numbe
 }
 
 /** Images `(batch, S, S, 3)` as patches `(batch · grid², 3 · patch²)`, row-major over the grid. */
-export function extractPatches(images: Float32Array, patches: Float32Array, batch: number, { imageSize, patchSize }: PatchSizes): void {
+export function extractPatches(images: ArrayLike<number>, patches: Float32Array, batch: number, { imageSize, patchSize }: PatchSizes): void {
   const grid = imageSize / patchSize;
   let next = 0;
   for (let image = 0; image < batch; image++) {

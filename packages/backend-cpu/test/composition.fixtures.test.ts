@@ -1,0 +1,4 @@
+import { compositionSuite } from "../../core/test/composition-suite.js";
+import { CpuBackend } from "../src/index.js";
+
+compositionSuite(new CpuBackend());

@@ -1,0 +1,74 @@
+import {
+  blockwise, compileDefault, dense, inputTensor, isotropic, Random,
+  type CompiledEncoder, type Composition, type EncoderInputs, type GeneralComposition, type NamedArrays,
+} from "@atlas-tv/core";
+import * as tf from "@tensorflow/tfjs-core";
+import { describe, expect, it } from "vitest";
+import { closeTo } from "../../core/test/fixture-files.js";
+import { CpuBackend } from "../src/index.js";
+import { SMALL_SPECS, smallInputs, smallModel } from "./small-models.js";
+
+/** Blockwise, as a backend sees a rule that it does not know. */
+function opaque(): GeneralComposition {
+  const { id, shapes, initial, compose, reduce } = blockwise();
+  return { id, kind: "general", shapes, initial, compose, reduce };
+}
+
+const COMPOSITIONS: Readonly<Record<string, () => Composition>> = { dense, isotropic, blockwise, opaque };
+const FEATURES = 1e-5;
+const GRADIENTS = 5e-5;
+const backend = new CpuBackend();
+
+/** Coefficients off their initial values. */
+function coefficientsOf(encoder: CompiledEncoder): NamedArrays {
+  const random = new Random("coefficients");
+  return Object.fromEntries(Object.entries(encoder.initialCoefficients()).map(([name, values]) => {
+    const own = random.fork(name);
+    return [name, values.map((value) => value + 0.05 * own.normal())];
+  }));
+}
+
+/** Features, features without gradient, and the gradients of ⟨features, random numbers⟩. */
+async function evaluate(encoder: CompiledEncoder, inputs: EncoderInputs): Promise<{ features: Float32Array; alone: Float32Array; gradients: NamedArrays }> {
+  const composed = await encoder.compose(coefficientsOf(encoder));
+  const tensor = inputTensor(inputs);
+  const pass = await composed.forward(tensor);
+  const random = new Random("direction");
+  const direction = tf.tensor2d(Float32Array.from({ length: pass.features.size }, () => random.normal()), pass.features.shape);
+  const alone = await composed.features(tensor);
+  tensor.dispose();
+  const result = {
+    features: Float32Array.from(await pass.features.data()),
+    alone: Float32Array.from(await alone.data()),
+    gradients: await pass.backward(direction),
+  };
+  pass.dispose();
+  composed.dispose();
+  tf.dispose([direction, alone]);
+  return result;
+}
+
+describe.each(Object.keys(SMALL_SPECS))("programs of a %s", (name) => {
+  const spec = SMALL_SPECS[name]!;
+  const { base, vectors } = smallModel(spec, 3);
+
+  it.each(Object.keys(COMPOSITIONS))("give the default implementation's features and gradients, %s", async (composition) => {
+    await backend.activate();
+    const before = tf.memory().numTensors;
+    const inputs = smallInputs(spec, 4);
+    const make = COMPOSITIONS[composition]!;
+    const reference = await compileDefault(spec, base, vectors, make());
+    const expected = await evaluate(reference, inputs);
+    reference.dispose();
+    for (const options of [{}, { recompute: true }, { microBatch: 3, threads: 1 }]) {
+      const encoder = await backend.compile(spec, base, vectors, make(), options);
+      const actual = await evaluate(encoder, inputs);
+      encoder.dispose();
+      closeTo(actual.features, expected.features, FEATURES, "features");
+      closeTo(actual.alone, expected.features, FEATURES, "features without gradient");
+      expect(Object.keys(actual.gradients)).toEqual(Object.keys(expected.gradients));
+      for (const [parameter, gradient] of Object.entries(expected.gradients)) closeTo(actual.gradients[parameter]!, gradient, GRADIENTS, parameter);
+    }
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});

@@ -1,0 +1,49 @@
+import { textSpec, visionSpec } from "@atlas-tv/clip";
+import { difference, randomParameters, Random, sizeOf, type Activation, type EncoderInputs, type EncoderSpec, type NamedHostTensors, type Storage, type TaskVector } from "@atlas-tv/core";
+
+const SIZES = {
+  embed_dim: 12,
+  vision_cfg: { image_size: 12, layers: 3, width: 16, head_width: 8, patch_size: 4, mlp_ratio: 3 },
+  text_cfg: { context_length: 7, vocab_size: 23, width: 16, heads: 2, layers: 2, mlp_ratio: 2 },
+};
+
+export const SMALL_SPECS: Readonly<Record<string, EncoderSpec>> = Object.fromEntries((["quick_gelu", "gelu"] as Activation[]).flatMap((activation) => {
+  const config = { ...SIZES, quick_gelu: activation === "quick_gelu" };
+  return [[`vit with ${activation}`, visionSpec(config)], [`text with ${activation}`, textSpec(config)]];
+}));
+
+export interface SmallModel {
+  readonly spec: EncoderSpec;
+  readonly base: NamedHostTensors;
+  readonly vectors: readonly TaskVector[];
+}
+
+/** Every parameter off its initial value, so that none of its gradients is trivial. */
+function perturbed(base: NamedHostTensors, random: Random): NamedHostTensors {
+  return new Map([...base].map(([name, { shape }]) => {
+    const from = base.get(name)!;
+    const own = random.fork(name);
+    return [name, { dtype: "F32", shape, data: Float32Array.from(from.data, (value) => value + 0.1 * own.normal()) }];
+  }));
+}
+
+/** A model of random weights with n random task vectors. */
+export function smallModel(spec: EncoderSpec, n: number, storage: Storage = "F16", seed = 7): SmallModel {
+  const random = new Random(seed);
+  const base = perturbed(randomParameters(spec, random.fork("base")), random.fork("shift"));
+  const vectors = Array.from({ length: n }, (_, i) => difference(`vector ${i}`, base, perturbed(base, random.fork(`vector ${i}`)), storage));
+  return { spec, base, vectors };
+}
+
+/** Random images, or token ids with the largest id at a random place. */
+export function smallInputs(spec: EncoderSpec, batch: number, seed = 11): EncoderInputs {
+  const random = new Random(seed);
+  if (spec.family === "text") {
+    const { contextLength, vocabularySize } = spec;
+    const data = Float32Array.from({ length: batch * contextLength }, () => random.below(vocabularySize - 1));
+    for (let text = 0; text < batch; text++) data[text * contextLength + random.below(contextLength)] = vocabularySize - 1;
+    return { data, shape: [batch, contextLength] };
+  }
+  const shape = [batch, spec.imageSize, spec.imageSize, 3];
+  return { data: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()), shape };
+}

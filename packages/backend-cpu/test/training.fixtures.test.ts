@@ -1,0 +1,4 @@
+import { trainingSuite } from "../../core/test/training-suite.js";
+import { CpuBackend } from "../src/index.js";
+
+trainingSuite(new CpuBackend());
