@@ -15,12 +15,12 @@ export interface CpuBackendOptions {
   readonly threads?: number;
 }
 
-const require = createRequire(import.meta.url);
+const resolver = createRequire(import.meta.url);
 
 /** The folder of an installed package, or null. */
 function packageFolder(name: string, file: string): string | null {
   try {
-    return dirname(require.resolve(`${name}/${file}`));
+    return dirname(resolver.resolve(`${name}/${file}`));
   } catch {
     return null;
   }

@@ -5,6 +5,7 @@ import {
   type ClassificationHead, type EncoderSpec, type NamedHostTensors, type Normalisation, type StateDict, type TaskVector,
 } from "@atlas-tv/core";
 import { z } from "zod";
+import { jsonField } from "./artefact.js";
 import { openCheckpoint } from "./checkpoint-file.js";
 import { loadBase, loadTaskVector, taskVectorFromCheckpoints } from "./model-weights.js";
 
@@ -21,6 +22,8 @@ const configSchema = z.object({
   model_cfg: z.record(z.string(), z.unknown()),
   preprocess_cfg: z.object({ mean: triple, std: triple }).optional(),
 });
+
+const classNamesSchema = jsonField(z.array(z.string()));
 
 const accuraciesSchema = z.record(z.string(), z.number());
 
@@ -86,9 +89,12 @@ async function readHead(path: string, name: string): Promise<ClassificationHead>
       throw new InputError({ where: path, got: weight === undefined ? "no tensor \"weight\"" : `weight of shape [${weight.shape.join(", ")}]`, expected: "a head: weight [classes, width]" });
     }
     const [classes = 0, width = 0] = weight.shape;
-    const stored: unknown = metadata["class_names"] === undefined ? null : JSON.parse(metadata["class_names"]);
-    const named = z.array(z.string()).length(classes).safeParse(stored);
-    const classNames = named.success ? named.data : Array.from({ length: classes }, (_, label) => String(label));
+    const named = classNamesSchema.safeParse(metadata["class_names"] ?? "[]");
+    const classNames = named.success && named.data.length === 0 ? Array.from({ length: classes }, (_, label) => String(label)) : named.data;
+    if (classNames?.length !== classes) {
+      const got = classNames === undefined ? "class_names that are not a JSON list of texts" : `${classNames.length} class names`;
+      throw new InputError({ where: path, got, expected: `${classes} class names, one for each row of the weight` });
+    }
     return classificationHead({ name, classNames, weight: await readFloat32(weight, "weight"), width });
   });
 }

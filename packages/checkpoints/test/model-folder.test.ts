@@ -55,6 +55,18 @@ test("a saved head is read with its class names; a missing one is null", async (
   expect([...head!.weight]).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
+test.each([["not JSON", "["], ["too few", '["a"]'], ["no texts", "[1, 2]"]])("a saved head with class names that are %s is refused", async (_title, names) => {
+  const weight: HostTensor = { dtype: "F32", shape: [2, 3], data: new Float32Array(6) };
+  await writeSafetensorsFile(join(folder, "head_DTDVal.safetensors"), new Map([["weight", weight]]), { class_names: names });
+  await expect(openModelFolder(folder).head("DTD")).rejects.toThrow(InputError);
+});
+
+test("a saved head without class names numbers them", async () => {
+  const weight: HostTensor = { dtype: "F32", shape: [2, 3], data: new Float32Array(6) };
+  await writeSafetensorsFile(join(folder, "head_DTDVal.safetensors"), new Map([["weight", weight]]));
+  expect((await openModelFolder(folder).head("DTD"))?.classNames).toEqual(["0", "1"]);
+});
+
 test("accuracies are those of the file, and none without it", () => {
   writeFileSync(join(folder, "ft_accuracies.json"), '{"DTD": 0.5}');
   const opened = openModelFolder(folder);
