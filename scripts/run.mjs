@@ -45,7 +45,7 @@ async function zoo(args) {
 const COMMANDS = {
   atlas: (args) => program("packages/cli/dist/main.js", args),
   demo: (args) => program("examples/few-shots/dist/main.js", args),
-  bench: (args) => program("packages/backend-cpu/bench/main.mjs", args),
+  bench: (args) => program("packages/backend-cpu/bench/step.mjs", args),
   zoo,
   build: () => say("The packages are built."),
   test: (args) => runTests(args, callerFolder),

@@ -38,7 +38,9 @@ function combine(
     const size = sizeOf(shape);
     const x = left === undefined ? new Float32Array(size) : widen(left);
     const y = right === undefined ? new Float32Array(size) : widen(right);
-    blocks.set(block, stored(shape, Float32Array.from(x, (value, i) => rule(value, y[i]!)), storage));
+    const out = new Float32Array(size);
+    for (let i = 0; i < size; i++) out[i] = rule(x[i]!, y[i]!);
+    blocks.set(block, stored(shape, out, storage));
   }
   return { name, blocks };
 }
@@ -46,7 +48,10 @@ function combine(
 function map(name: string, vector: TaskVector, storage: Storage, rule: (x: number) => number): TaskVector {
   const blocks = new Map<string, HostTensor>();
   for (const [block, tensor] of vector.blocks) {
-    blocks.set(block, stored(tensor.shape, widen(tensor).map(rule), storage));
+    const values = widen(tensor);
+    const out = new Float32Array(values.length);
+    for (let i = 0; i < out.length; i++) out[i] = rule(values[i]!);
+    blocks.set(block, stored(tensor.shape, out, storage));
   }
   return { name, blocks };
 }
@@ -62,7 +67,9 @@ export function difference(name: string, base: NamedHostTensors, finetuned: Name
     requireSameShape(block, name, to.shape, from.shape);
     const x = widen(to);
     const y = widen(from);
-    blocks.set(block, stored(from.shape, Float32Array.from(x, (value, i) => value - y[i]!), storage));
+    const step = new Float32Array(x.length);
+    for (let i = 0; i < step.length; i++) step[i] = x[i]! - y[i]!;
+    blocks.set(block, stored(from.shape, step, storage));
   }
   return { name, blocks };
 }
