@@ -121,10 +121,11 @@ export async function setUp() {
   });
 }
 
-/** Ends the process on an error: without a stack where the message is all the user needs. */
+/** Ends the process on an error: without a stack where the message is all the user needs, with 2 on bad input to a program. */
 export function endWith(error) {
-  say(error instanceof SetupError ? error.message : (error?.stack ?? String(error)));
-  process.exit(1);
+  const isInput = error?.name === "InputError";
+  say(isInput || error instanceof SetupError ? error.message : (error?.stack ?? String(error)));
+  process.exit(isInput ? 2 : 1);
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await setUp().catch(endWith);

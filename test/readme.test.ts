@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { CACHE, ROOT } from "../scripts/toolchain.mjs";
-import { readManifest } from "./packages/packed-packages.js";
+import { command, readManifest } from "./packages/packed-packages.js";
 
 /** A fence of TypeScript or JavaScript; one that is part of something larger says `fragment`. */
-const EXAMPLE = /^```(?:ts|js)(?<info>[^\n]*)\n(?<code>[\s\S]*?)^```/gm;
+const EXAMPLE = /^```(?<language>ts|js)(?<info>[^\n]*)\n(?<code>[\s\S]*?)^```/gm;
 
 const NPM_RUN = /\bnpm run (?:-s )?(?<name>[a-z]+(?::[a-z]+)?)/g;
 
@@ -16,12 +16,18 @@ const docs = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md
 const pages = [...folders.map((folder) => join(folder, "README.md")).filter((path) => existsSync(path)), ...docs];
 const examples = pages.flatMap((page) => {
   const fences = [...readFileSync(page, "utf8").matchAll(EXAMPLE)].filter(({ groups }) => !groups!["info"]!.includes("fragment"));
-  return fences.map(({ groups }, index) => ({ title: `${relative(ROOT, page)}, example ${index + 1}`, code: groups!["code"]! }));
+  return fences.map(({ groups }, index) => ({ title: `${relative(ROOT, page)}, example ${index + 1}`, language: groups!["language"]!, code: groups!["code"]! }));
 });
 
 /** Inside the checkout, so that examples find the packages by name. */
 const workshop = join(CACHE, `examples-${process.pid}`);
+const fileOf = (index: number): string => join(workshop, `example-${index}.${examples[index]!.language}`);
 const callerFolder = mkdtempSync(join(tmpdir(), "atlas-readme-"));
+
+beforeAll(() => {
+  mkdirSync(workshop, { recursive: true });
+  examples.forEach(({ code }, index) => writeFileSync(fileOf(index), code));
+});
 
 afterAll(() => {
   rmSync(workshop, { recursive: true, force: true });
@@ -33,16 +39,19 @@ describe("what the pages say", () => {
     expect(examples.some(({ title }) => title.startsWith("README.md"))).toBe(true);
   });
 
-  it.each(examples.map(({ title, code }, index) => [title, code, index] as const))("%s runs as it stands", async (title, code, index) => {
-    mkdirSync(workshop, { recursive: true });
-    const file = join(workshop, `example-${index}.ts`);
-    writeFileSync(file, code);
+  it("examples in TypeScript have no type errors", async () => {
+    const config = { extends: join(ROOT, "tsconfig.test.json"), compilerOptions: { noUnusedLocals: false }, include: ["*.ts"] };
+    writeFileSync(join(workshop, "tsconfig.json"), JSON.stringify(config));
+    await command(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc"), "-p", workshop], ROOT);
+  }, 120_000);
+
+  it.each(examples.map(({ title }, index) => [title, index] as const))("%s runs as it stands", async (title, index) => {
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);
     const before = process.cwd();
     // The first page speaks to somebody in a checkout, the others to somebody who has installed a package.
     process.chdir(title.startsWith("README.md") ? ROOT : callerFolder);
     try {
-      await import(pathToFileURL(file).href);
+      await import(pathToFileURL(fileOf(index)).href);
     } finally {
       process.chdir(before);
       log.mockRestore();

@@ -1,15 +1,15 @@
 import {
   accuracyOf, blockwise, cosineSchedule, CrossEntropyObjective, encodeAll, headLogits, learn, linearProbe, Random,
   trainingTransform, validationTransform,
-  type Accuracy, type Backend, type ClassificationHead, type Composition, type Dataset, type LabelledBatch, type LabelledFeatures, type Learned, type LearnerState,
-  type NamedArrays, type NamedHostTensors, type Normalisation, type ProgressSink, type TaskVector, type VitSpec,
+  type Accuracy, type Backend, type ClassificationHead, type Composition, type Dataset, type ImageEncoderSpec,
+  type LabelledBatch, type LabelledFeatures, type Learned, type LearnerState, type NamedArrays, type NamedHostTensors, type Normalisation, type ProgressSink, type TaskVector,
 } from "@atlas-tv/core";
 import { evaluationBatches, fewShots, labelledBatches, oversample, splitTrainValidation } from "@atlas-tv/datasets";
 
 /** A pre-trained encoder, its task vectors, and the data set it is to be adapted to. */
 export interface FewShotTask {
   readonly backend: Backend;
-  readonly spec: VitSpec;
+  readonly spec: ImageEncoderSpec;
   readonly base: NamedHostTensors;
   readonly vectors: readonly TaskVector[];
   readonly head: ClassificationHead;

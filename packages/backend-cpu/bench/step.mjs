@@ -60,7 +60,8 @@ async function timed(repeats, run) {
 }
 
 async function stepTimes(encoder, spec, batch, repeats) {
-  const images = tf.tensor(Float32Array.from({ length: batch * spec.imageSize ** 2 * 3 }, (_, i) => Math.sin(i * 0.37)), [batch, spec.imageSize, spec.imageSize, 3]);
+  const shape = [batch, spec.imageSize, spec.imageSize, 3];
+  const images = tf.tensor(Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * 0.37)), shape);
   const direction = tf.ones([batch, spec.outputWidth]);
   const coefficients = encoder.initialCoefficients();
   const step = await timed(repeats, async () => {
@@ -120,7 +121,13 @@ const MINI = {
 
 await new CpuBackend().activate();
 const results = [];
-if (flags.only !== "vit-b-32") results.push(await bench("mini-CLIP", visionSpec(MINI), Number(flags.batch ?? 64), Number(flags.vectors ?? 8), true));
-if (flags.only !== "mini") results.push(await bench("ViT-B-32", visionSpec(knownModel("ViT-B-32")), Number(flags.batch ?? 32), Number(flags.vectors ?? 4), false));
-for (const result of results) console.log(JSON.stringify(result, (_key, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value), 1));
+if (flags.only !== "vit-b-32") {
+  results.push(await bench("mini-CLIP", visionSpec(MINI), Number(flags.batch ?? 64), Number(flags.vectors ?? 8), true));
+}
+if (flags.only !== "mini") {
+  const spec = visionSpec(knownModel("ViT-B-32"));
+  results.push(await bench("ViT-B-32", spec, Number(flags.batch ?? 32), Number(flags.vectors ?? 4), false));
+}
+const shortened = (_key, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value);
+for (const result of results) console.log(JSON.stringify(result, shortened, 1));
 if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(results, null, 2)}\n`);

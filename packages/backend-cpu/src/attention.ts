@@ -39,6 +39,19 @@ export function attentionWeights(graph: Graph, { q, k }: Heads, { width, heads, 
 }
 
 /**
+ * The change of c = p · v to first order, from those of q, k and v (marked ′):
+ *
+ *     s′ = α · (q′ · kᵀ + q · k′ᵀ)    p′ = p ∘ (s′ − Σ_tokens p ∘ s′)    c′ = p′ · v + p · v′
+ */
+export function attentionTangent(graph: Graph, { q, k, v }: Heads, p: Value, t: Heads, { width, heads }: AttentionSizes): Value {
+  const alpha = (width / heads) ** -0.5;
+  const ts = graph.add(graph.matmul(t.q, k, { transB: true, alpha }), graph.matmul(q, t.k, { transB: true, alpha }));
+  const along = graph.node("ReduceSum", [graph.mul(ts, p), graph.integers(-1)], { keepdims: 1 });
+  const tp = graph.mul(p, graph.sub(ts, along));
+  return graph.add(graph.matmul(tp, v), graph.matmul(p, t.v));
+}
+
+/**
  * The derivative of c = p · v, p = softmax(α · q · kᵀ), α = 1/√(head width), from dc:
  *
  *     dv = pᵀ · dc      dp = dc · vᵀ      ds = p ∘ (dp − Σ_tokens dp ∘ p)
@@ -46,7 +59,13 @@ export function attentionWeights(graph: Graph, { q, k }: Heads, { width, heads, 
  *
  * Masked scores have p = 0, hence ds = 0.
  */
-export function attentionGradient(graph: Graph, { q, k, v }: Heads, p: Value, dc: Value, { width, heads }: AttentionSizes): Heads {
+export function attentionGradient(
+  graph: Graph,
+  { q, k, v }: Heads,
+  p: Value,
+  dc: Value,
+  { width, heads }: AttentionSizes,
+): Heads {
   const alpha = (width / heads) ** -0.5;
   const dp = graph.matmul(dc, v, { transB: true });
   const along = graph.node("ReduceSum", [graph.mul(dp, p), graph.integers(-1)], { keepdims: 1 });

@@ -1,9 +1,12 @@
 import type { NamedArrays } from "@atlas-tv/core";
 
+/** Values of blocks, by name. */
+export type BlockValues = ReadonlyMap<string, Float32Array>;
+
 /** The blocks of one composed model, and the way from their gradients to those of the coefficients. */
 export interface ComposedParameters {
   /** Composed values by block name; leftover blocks are absent. */
-  readonly values: ReadonlyMap<string, Float32Array>;
+  readonly values: BlockValues;
   /** Starts collecting gradients of one backward pass. */
   collect(): GradientCollector;
   dispose(): void;

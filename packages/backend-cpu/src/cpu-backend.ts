@@ -4,7 +4,8 @@ import { availableParallelism, cpus } from "node:os";
 import { dirname, join } from "node:path";
 import {
   compileDefault, InputError,
-  type Backend, type BackendReport, type CompiledEncoder, type CompileOptions, type Composition, type EncoderSpec, type NamedHostTensors, type TaskVector,
+  type Backend, type BackendReport, type CompiledEncoder, type CompileOptions, type Composition, type EncoderSpec,
+  type NamedHostTensors, type TaskVector,
 } from "@atlas-tv/core";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
@@ -13,6 +14,8 @@ import { CpuCompiledEncoder } from "./compiled-encoder.js";
 export interface CpuBackendOptions {
   /** Threads of every program; default all cores. */
   readonly threads?: number;
+  /** Bytes that one encoder may hold beside its base and task vectors; default what is free. */
+  readonly memoryLimit?: number;
 }
 
 const resolver = createRequire(import.meta.url);
@@ -53,7 +56,7 @@ export class CpuBackend implements Backend {
     const runtime = versionOf("onnxruntime-node");
     const wasm = versionOf("@tensorflow/tfjs-backend-wasm");
     const missing = [
-      ...(runtime === null ? ["onnxruntime-node: run `npm install onnxruntime-node`; it has binaries for Linux, Windows and macOS on ARM"] : []),
+      ...(runtime === null ? ["onnxruntime-node: run `npm install onnxruntime-node` (Linux, Windows, macOS on ARM)"] : []),
       ...(wasm === null ? ["@tensorflow/tfjs-backend-wasm: run `npm install @tensorflow/tfjs-backend-wasm`"] : []),
     ];
     const model = cpus()[0]?.model.trim() ?? "unknown processor";
@@ -75,11 +78,19 @@ export class CpuBackend implements Backend {
     const folder = packageFolder("@tensorflow/tfjs-backend-wasm", "package.json");
     const binaries = folder === null ? null : join(folder, "dist/");
     if (!usable || binaries === null || !existsSync(binaries)) {
-      throw new InputError({ where: 'backend "cpu"', got: "a package that is not installed", expected: missing.join("; ") || "@tensorflow/tfjs-backend-wasm with its dist folder" });
+      throw new InputError({
+        where: 'backend "cpu"',
+        got: "a package that is not installed",
+        expected: missing.join("; ") || "@tensorflow/tfjs-backend-wasm with its dist folder",
+      });
     }
     setWasmPaths(binaries);
     if (!(await tf.setBackend("wasm"))) {
-      throw new InputError({ where: 'backend "cpu"', got: "tfjs's wasm backend does not start", expected: "a processor with WebAssembly SIMD" });
+      throw new InputError({
+        where: 'backend "cpu"',
+        got: "tfjs's wasm backend does not start",
+        expected: "a Node.js that runs WebAssembly",
+      });
     }
     await tf.ready();
   }
@@ -93,23 +104,25 @@ export class CpuBackend implements Backend {
   ): Promise<CompiledEncoder> {
     checkCount("microBatch", options.microBatch);
     checkCount("threads", options.threads);
-    const lacking = this.#lacking(spec, options);
+    const lacking = this.#lacking(spec);
     if (lacking !== null || spec.family === "resnet") {
       this.#tell(lacking ?? "ModifiedResNet", options);
       return compileDefault(spec, base, vectors, composition, options);
     }
     const { microBatch, recompute } = options;
+    const { memoryLimit } = this.options;
     return new CpuCompiledEncoder(spec, base, vectors, composition, {
+      linearised: options.mode === "linearised",
       threads: options.threads ?? this.options.threads ?? availableParallelism(),
       ...(microBatch === undefined ? {} : { microBatch }),
       ...(recompute === undefined ? {} : { recompute }),
+      ...(memoryLimit === undefined ? {} : { memoryLimit }),
     });
   }
 
   /** What there are no programs for, or null. */
-  #lacking(spec: EncoderSpec, options: CompileOptions): string | null {
+  #lacking(spec: EncoderSpec): string | null {
     if (spec.family === "resnet") return "ModifiedResNet encoders";
-    if (options.mode === "linearised") return "linearised encoders";
     return spec.layers < 1 ? "transformers without residual blocks" : null;
   }
 

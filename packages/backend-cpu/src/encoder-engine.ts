@@ -1,16 +1,26 @@
-import { sizeOf } from "@atlas-tv/core";
-import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
+import type { BlockValues, GradientCollector } from "./composed-parameters.js";
 import type { InputArray } from "./encoder-inputs.js";
 import type { Network } from "./network.js";
 import { extractPatches } from "./patch-embedding.js";
 import type { SavedActivations, StageRunner } from "./stage-runner.js";
 import { embedTokens, embedTokensGradient, gatherRows, lastTokenRows, scatterRows } from "./text-embedding.js";
 
-/** Everything that the backward pass of one batch reads. Its arrays belong to the pool of the engine. */
+/** The blocks that an encoder is evaluated at. */
+export interface EvaluationPoint {
+  /** θ; θ0 of a linearised encoder. */
+  readonly values: BlockValues;
+  /** Δ = θ − θ0 of a linearised encoder, whose features are f(x; θ0) + J · Δ; null of any other. */
+  readonly steps: BlockValues | null;
+}
+
+/** What a forward pass keeps for the backward pass: nothing, the inputs of stages, or all that is read again. */
+export type Keep = "nothing" | "inputs" | "all";
+
+/** The result of a forward pass. Its arrays belong to the pool of the engine. */
 export interface Trace {
   readonly batch: number;
   readonly inputs: InputArray;
-  /** Input of each stage. */
+  /** Input of each stage, as far as kept. */
   readonly x: readonly Float32Array[];
   /** Saved activations of each stage; null where they are to be computed anew. */
   readonly saved: readonly (SavedActivations | null)[];
@@ -27,20 +37,28 @@ export function embeddingBlocks({ spec }: Network): { tokens: string; positions:
 export class EncoderEngine {
   constructor(readonly network: Network, readonly runner: StageRunner) {}
 
-  /** The first stage's input: patches of images, embedded tokens of texts. */
-  #embed(inputs: InputArray, batch: number, parameters: ComposedParameters): Float32Array {
+  /** Token rows from the tables of `values`: the first stage's input of texts, or its change. */
+  #embedTexts(inputs: InputArray, batch: number, values: BlockValues): Float32Array | null {
     const { spec, inputLength } = this.network;
-    const x = this.runner.pool.take(batch * inputLength);
-    if (spec.family === "vit") {
-      extractPatches(inputs, x, batch, spec);
-    } else {
-      const { tokens, positions } = embeddingBlocks(this.network)!;
-      embedTokens(inputs, parameters.values.get(tokens)!, parameters.values.get(positions)!, spec, x);
-    }
-    return x;
+    const blocks = embeddingBlocks(this.network);
+    if (spec.family !== "text" || blocks === null) return null;
+    const rows = this.runner.pool.take(batch * inputLength);
+    embedTokens(inputs, values.get(blocks.tokens)!, values.get(blocks.positions)!, spec, rows);
+    return rows;
   }
 
-  /** What pooling reads of the last block's output; the class token of images is all there is. */
+  #patches(inputs: InputArray, batch: number): Float32Array {
+    const { spec, inputLength } = this.network;
+    const patches = this.runner.pool.take(batch * inputLength);
+    if (spec.family === "vit") extractPatches(inputs, patches, batch, spec);
+    return patches;
+  }
+
+  #isPooling(stage: number): boolean {
+    return stage === this.network.stages.length - 1;
+  }
+
+  /** What pooling reads of the last block's output: of texts one token, of images all there is. Takes `y` over. */
   #pick(y: Float32Array, inputs: InputArray, batch: number): Float32Array {
     const { spec } = this.network;
     if (spec.family === "vit") return y;
@@ -50,94 +68,89 @@ export class EncoderEngine {
     return picked;
   }
 
-  #isPooling(stage: number): boolean {
-    return stage === this.network.stages.length - 1;
+  /** The adjoint of `#pick`. Takes `dPicked` over. */
+  #unpick(dPicked: Float32Array, { inputs, batch }: Trace): Float32Array {
+    const { spec, tokens } = this.network;
+    if (spec.family === "vit") return dPicked;
+    const rows = this.runner.pool.take(batch * tokens * spec.width);
+    scatterRows(dPicked, lastTokenRows(inputs, tokens), spec.width, rows);
+    this.runner.pool.give(dPicked);
+    return rows;
   }
 
-  /** Features `(batch · D)` of inputs; keeps nothing. */
-  async infer(inputs: InputArray, batch: number, parameters: ComposedParameters): Promise<Float32Array> {
-    let x = this.#embed(inputs, batch, parameters);
-    for (const [index, stage] of this.network.stages.entries()) {
-      if (this.#isPooling(index)) x = this.#pick(x, inputs, batch);
-      const { y } = await this.runner.forward(stage, x, batch, parameters, false);
-      this.runner.pool.give(x);
+  #release(saved: SavedActivations | null): void {
+    for (const array of Object.values(saved ?? {})) this.runner.pool.give(array);
+  }
+
+  /** Features of inputs and what is kept of the way there. */
+  async forward(inputs: InputArray, batch: number, { values, steps }: EvaluationPoint, keep: Keep): Promise<Trace> {
+    const { runner } = this;
+    const { stages } = this.network;
+    let x = this.#embedTexts(inputs, batch, values) ?? this.#patches(inputs, batch);
+    let tx = steps === null ? null : this.#embedTexts(inputs, batch, steps);
+    const kept: Float32Array[] = [];
+    const activations: (SavedActivations | null)[] = [];
+    for (const [index, stage] of stages.entries()) {
+      if (this.#isPooling(index)) {
+        x = this.#pick(x, inputs, batch);
+        if (tx !== null) tx = this.#pick(tx, inputs, batch);
+      }
+      const { y, saved } = await runner.forward(stage, x, batch, values, keep === "all" || steps !== null);
+      if (steps !== null) {
+        const ty: Float32Array = await runner.tangent(stage, x, saved, tx, batch, values, steps);
+        if (tx !== null) runner.pool.give(tx);
+        tx = ty;
+      }
+      activations.push(keep === "all" ? saved : null);
+      if (keep !== "all") this.#release(saved);
+      if (keep === "nothing") runner.pool.give(x);
+      else kept.push(x);
       x = y;
     }
-    return x;
-  }
-
-  /** Features and what the backward pass needs; with `recompute`, only the inputs of stages. */
-  async forward(inputs: InputArray, batch: number, parameters: ComposedParameters, recompute: boolean): Promise<Trace> {
-    const x = [this.#embed(inputs, batch, parameters)];
-    const saved: (SavedActivations | null)[] = [];
-    for (const [index, stage] of this.network.stages.entries()) {
-      if (this.#isPooling(index)) x[index] = this.#pick(x[index]!, inputs, batch);
-      const output = await this.runner.forward(stage, x[index]!, batch, parameters, !recompute);
-      saved.push(recompute ? null : output.saved);
-      x.push(output.y);
+    if (tx !== null) {
+      const change = tx;
+      x.forEach((value, i) => { x[i] = value + change[i]!; });
+      runner.pool.give(change);
     }
-    return { batch, inputs, x, saved, features: x.pop()! };
+    return { batch, inputs, x: kept, saved: activations, features: x };
   }
 
-  /** The gradients of all blocks, from dL/d(features), into the collector. */
-  async backward(trace: Trace, featureGradients: Float32Array, parameters: ComposedParameters, collector: GradientCollector): Promise<void> {
+  /** The gradients of all blocks, from dL/d(features), into the collector. `values` are those of the forward pass. */
+  async backward(trace: Trace, featureGradients: Float32Array, values: BlockValues, collector: GradientCollector): Promise<void> {
     const { batch, x, saved } = trace;
-    const { pool } = this.runner;
+    const { runner } = this;
     const { stages } = this.network;
     let dy: Float32Array | null = null;
     for (let index = stages.length - 1; index >= 0; index--) {
-      const stage = stages[index]!;
-      const kept = saved[index] ?? await this.#recompute(index, trace, parameters);
-      const dx: Float32Array | null = await this.runner.backward(stage, x[index]!, kept, dy ?? featureGradients, batch, parameters, collector);
-      if (saved[index] === null) Object.values(kept).forEach((array) => pool.give(array));
-      if (dy !== null) pool.give(dy);
+      const kept = saved[index] ?? await this.#recompute(index, trace, values);
+      const gradient: Float32Array = dy ?? featureGradients;
+      const dx = await runner.backward(stages[index]!, x[index]!, kept, gradient, batch, values, collector);
+      if (saved[index] === null) this.#release(kept);
+      if (dy !== null) runner.pool.give(dy);
       dy = dx !== null && this.#isPooling(index) ? this.#unpick(dx, trace) : dx;
     }
-    if (dy !== null) await this.#embedGradient(dy, trace, collector);
+    if (dy === null) return;
+    await this.#embedGradient(dy, trace, collector);
+    runner.pool.give(dy);
   }
 
-  async #recompute(index: number, { batch, x }: Trace, parameters: ComposedParameters): Promise<SavedActivations> {
-    const { y, saved } = await this.runner.forward(this.network.stages[index]!, x[index]!, batch, parameters, true);
+  async #recompute(index: number, { batch, x }: Trace, values: BlockValues): Promise<SavedActivations> {
+    const { y, saved } = await this.runner.forward(this.network.stages[index]!, x[index]!, batch, values, true);
     this.runner.pool.give(y);
     return saved;
-  }
-
-  #unpick(dx: Float32Array, { inputs, batch }: Trace): Float32Array {
-    const { spec, tokens } = this.network;
-    if (spec.family === "vit") return dx;
-    const rows = this.runner.pool.take(batch * tokens * spec.width);
-    scatterRows(dx, lastTokenRows(inputs, tokens), spec.width, rows);
-    this.runner.pool.give(dx);
-    return rows;
   }
 
   async #embedGradient(dx: Float32Array, { inputs }: Trace, collector: GradientCollector): Promise<void> {
     const { spec } = this.network;
     const blocks = embeddingBlocks(this.network);
-    if (spec.family === "text" && blocks !== null) {
-      embedTokensGradient(inputs, dx, spec, collector.buffer(blocks.tokens), collector.buffer(blocks.positions));
-      await collector.take([blocks.tokens, blocks.positions]);
-    }
-    this.runner.pool.give(dx);
+    if (spec.family !== "text" || blocks === null) return;
+    embedTokensGradient(inputs, dx, spec, collector.buffer(blocks.tokens), collector.buffer(blocks.positions));
+    await collector.take([blocks.tokens, blocks.positions]);
   }
 
   /** Gives the memory of a trace back. */
   release({ x, saved, features }: Trace): void {
-    const { pool } = this.runner;
-    for (const array of [...x, features, ...saved.flatMap((kept) => Object.values(kept ?? {}))]) pool.give(array);
-  }
-
-  /** Elements of all activations of a training step with `batch` rows, and those of the largest stage alone. */
-  activationElements(batch: number): { all: number; inputs: number; largestStage: number } {
-    const sizes = this.network.stages.map(({ kind }) => {
-      const saved = kind.saved.reduce((sum, { shape }) => sum + sizeOf(shape(batch)), 0);
-      return { input: sizeOf(kind.input.shape(batch)), saved };
-    });
-    const inputs = sizes.reduce((sum, { input }) => sum + input, 0);
-    return {
-      all: inputs + sizes.reduce((sum, { saved }) => sum + saved, 0),
-      inputs,
-      largestStage: Math.max(...sizes.map(({ saved }) => saved)),
-    };
+    for (const array of [...x, features]) this.runner.pool.give(array);
+    saved.forEach((activations) => this.#release(activations));
   }
 }

@@ -1,4 +1,7 @@
-import { sizeOf, widen, zerosLike, type EncoderSpec, type GeneralComposition, type HostTensor, type IndexedBlock, type NamedArrays, type NamedHostTensors, type NamedTensors, type TaskVector } from "@atlas-tv/core";
+import {
+  sizeOf, widen, zerosLike, type EncoderSpec, type GeneralComposition, type HostTensor, type IndexedBlock,
+  type NamedArrays, type NamedHostTensors, type NamedTensors, type TaskVector,
+} from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { BufferPool } from "./buffer-pool.js";
 import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
@@ -9,6 +12,8 @@ export interface GeneralModel {
   readonly base: NamedHostTensors;
   readonly vectors: readonly TaskVector[];
   readonly composition: GeneralComposition;
+  /** Whether θ − θ0 is wanted rather than θ. */
+  readonly relative: boolean;
 }
 
 function tensorOf(host: HostTensor | undefined, shape: readonly number[]): tf.Tensor {
@@ -29,7 +34,11 @@ export class GeneralParameters implements ComposedParameters {
   static async compose(model: GeneralModel, coefficients: NamedArrays, pool: BufferPool): Promise<GeneralParameters> {
     const own = new GeneralParameters(model, coefficients, pool);
     for (const [name, at] of own.#blocks) {
-      const composed = tf.tidy(() => model.composition.compose(at, tensorOf(model.base.get(name), at.block.shape), own.#vectors(at), own.#upload()));
+      const composed = tf.tidy(() => {
+        const base = tensorOf(model.base.get(name), at.block.shape);
+        const value = model.composition.compose(at, base, own.#vectors(at), own.#upload());
+        return model.relative ? tf.sub(value, base) : value;
+      });
       const values = pool.take(sizeOf(at.block.shape));
       values.set(await composed.data<"float32">());
       composed.dispose();
@@ -44,11 +53,15 @@ export class GeneralParameters implements ComposedParameters {
 
   #upload(): NamedTensors {
     const shapes = this.model.composition.shapes(this.model.spec.blocks, this.model.vectors.length);
-    return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, tf.tensor(this.coefficients[name]!, shape, "float32")]));
+    const entries = Object.entries(shapes);
+    return Object.fromEntries(entries.map(([name, shape]) => [name, tf.tensor(this.coefficients[name]!, shape, "float32")]));
   }
 
   async #reduce(at: IndexedBlock, gradient: Float32Array, into: NamedArrays): Promise<void> {
-    const parts = tf.tidy(() => this.model.composition.reduce(at, tf.tensor(gradient, [...at.block.shape]), this.#vectors(at), this.#upload()));
+    const parts = tf.tidy(() => {
+      const tensor = tf.tensor(gradient, [...at.block.shape]);
+      return this.model.composition.reduce(at, tensor, this.#vectors(at), this.#upload());
+    });
     for (const [name, part] of Object.entries(parts)) {
       const total = into[name]!;
       (await part.data<"float32">()).forEach((value, i) => { total[i]! += value; });

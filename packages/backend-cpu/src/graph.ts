@@ -1,5 +1,7 @@
 import { sizeOf } from "@atlas-tv/core";
-import { encodeModel, type OnnxAttribute, type OnnxConstant, type OnnxElement, type OnnxNode, type OnnxShape, type OnnxValue } from "./onnx-model.js";
+import {
+  encodeModel, type OnnxAttribute, type OnnxConstant, type OnnxElement, type OnnxNode, type OnnxShape, type OnnxValue,
+} from "./onnx-model.js";
 
 /** A tensor inside a graph under construction. */
 export interface Value {
@@ -68,7 +70,8 @@ export class Graph {
   /** An operator with any number of outputs; `domain` defaults to ONNX's own. */
   nodes(type: string, inputs: readonly (Value | null)[], outputs: number, attributes: Attributes = {}, domain = ""): Value[] {
     const made = Array.from({ length: outputs }, () => this.#fresh());
-    this.#nodes.push({ type, domain, attributes, inputs: inputs.map((value) => (value ?? ABSENT).id), outputs: made.map(({ id }) => id) });
+    const from = inputs.map((value) => (value ?? ABSENT).id);
+    this.#nodes.push({ type, domain, attributes, inputs: from, outputs: made.map(({ id }) => id) });
     return made;
   }
 
@@ -103,7 +106,11 @@ export class Graph {
   }
 
   /** A matrix product of rank 2, a · b, either transposed, plus `c` broadcast to the result. */
-  gemm(a: Value, b: Value, options: { transA?: boolean; transB?: boolean; c?: Value; alpha?: number; beta?: number } = {}): Value {
+  gemm(
+    a: Value,
+    b: Value,
+    options: { transA?: boolean; transB?: boolean; c?: Value; alpha?: number; beta?: number } = {},
+  ): Value {
     const { transA = false, transB = false, c, alpha = 1, beta = 1 } = options;
     return this.node("Gemm", c === undefined ? [a, b] : [a, b, c], {
       transA: Number(transA), transB: Number(transB), alpha: { float: alpha }, beta: { float: beta },
@@ -114,7 +121,8 @@ export class Graph {
   matmul(a: Value, b: Value, options: { transA?: boolean; transB?: boolean; alpha?: number } = {}): Value {
     const { transA = false, transB = false, alpha = 1 } = options;
     if (!transA && !transB && alpha === 1) return this.node("MatMul", [a, b]);
-    return this.node("FusedMatMul", [a, b], { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } }, "com.microsoft");
+    const attributes = { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } };
+    return this.node("FusedMatMul", [a, b], attributes, "com.microsoft");
   }
 
   /** The model's bytes. */

@@ -38,6 +38,28 @@ export function layerNormGradient(graph: Graph, x: Value, weight: Value, dy: Val
   return { dx, dWeight: sumRows(graph, product), dBias: sumRows(graph, dy) };
 }
 
+/**
+ * The change of `layerNorm` to first order, from those of x, w and b (marked ′):
+ *
+ *     y′ = x̂′ ∘ w + x̂ ∘ w′ + b′,  x̂′ = r · (x′ − mean(x′) − x̂ · mean(x̂ ∘ x′))
+ */
+export function layerNormTangent(
+  graph: Graph,
+  x: Value,
+  weight: Value,
+  tx: Value,
+  tWeight: Value,
+  tBias: Value,
+  width: number,
+): Value {
+  const [normalised, inverseDeviation] = normalise(graph, x, graph.filled(1, [width]), graph.filled(0, [width]));
+  const average = graph.filled(1 / width, [width, 1]);
+  const centred = graph.sub(tx, graph.matmul(tx, average));
+  const along = graph.matmul(graph.mul(normalised, tx), average);
+  const tNormalised = graph.mul(graph.sub(centred, graph.mul(normalised, along)), inverseDeviation);
+  return graph.add(graph.add(graph.mul(tNormalised, weight), graph.mul(normalised, tWeight)), tBias);
+}
+
 /** Σ over the rows of `(rows, width)`: the gradient of a bias, `(width)`. */
 export function sumRows(graph: Graph, x: Value): Value {
   return graph.node("ReduceSum", [x, graph.integers(0)], { keepdims: 0 });

@@ -1,7 +1,9 @@
 import type { TextTransformerSpec, VitSpec } from "@atlas-tv/core";
+import type { BlockSizes } from "./block-sizes.js";
+import { classTokenBlock } from "./class-token-block.js";
 import { patchEmbedding, patchLength } from "./patch-embedding.js";
 import { pooling } from "./pooling.js";
-import { classTokenBlock, residualBlock, type BlockSizes } from "./residual-block.js";
+import { residualBlock } from "./residual-block.js";
 import type { Binding, Stage } from "./stage.js";
 
 /** The families that have programs. */

@@ -1,6 +1,6 @@
-import type { Graph } from "./graph.js";
-import { layerNorm, layerNormGradient } from "./layer-norm.js";
-import type { ParameterSlot, StageKind } from "./stage.js";
+import type { Graph, Value } from "./graph.js";
+import { layerNorm, layerNormGradient, layerNormTangent } from "./layer-norm.js";
+import { declareParameters, type ParameterSlot, type StageKind } from "./stage.js";
 
 export interface PatchSizes {
   readonly imageSize: number;
@@ -14,7 +14,12 @@ export function patchLength({ patchSize }: Pick<PatchSizes, "patchSize">): numbe
 }
 
 /** Images `(batch, S, S, 3)` as patches `(batch · grid², 3 · patch²)`, row-major over the grid. */
-export function extractPatches(images: ArrayLike<number>, patches: Float32Array, batch: number, { imageSize, patchSize }: PatchSizes): void {
+export function extractPatches(
+  images: ArrayLike<number>,
+  patches: Float32Array,
+  batch: number,
+  { imageSize, patchSize }: PatchSizes,
+): void {
   const grid = imageSize / patchSize;
   let next = 0;
   for (let image = 0; image < batch; image++) {
@@ -48,7 +53,16 @@ export function patchEmbedding(sizes: PatchSizes): StageKind {
     { name: "norm_weight", shape: [width] },
     { name: "norm_bias", shape: [width] },
   ];
-  const declare = (graph: Graph, name: string) => graph.input(name, parameters.find((slot) => slot.name === name)!.shape);
+
+  /** [class | patches · W_convᵀ] + positions, which is linear in the parameters. */
+  function embed(graph: Graph, x: Value, p: Record<string, Value>): Value {
+    const byImage = graph.reshape(graph.gemm(x, p["convolution"]!, { transB: true }), -1, patches, width);
+    const count = graph.node("Shape", [byImage], { start: 0, end: 1 });
+    const extent = graph.node("Concat", [count, graph.integers(1, width)], { axis: 0 });
+    const first = graph.node("Expand", [graph.reshape(p["class"]!, 1, 1, width), extent]);
+    return graph.reshape(graph.add(graph.node("Concat", [first, byImage], { axis: 1 }), p["positions"]!), -1, width);
+  }
+
   return {
     key: ["patches", imageSize, patchSize, width].join("/"),
     parameters,
@@ -58,19 +72,17 @@ export function patchEmbedding(sizes: PatchSizes): StageKind {
     passesGradient: false,
 
     forward(graph, save) {
-      const projected = graph.gemm(graph.input("x", ["P", length]), declare(graph, "convolution"), { transB: true });
-      const byImage = graph.reshape(projected, -1, patches, width);
-      const count = graph.node("Shape", [byImage], { start: 0, end: 1 });
-      const first = graph.node("Expand", [graph.reshape(declare(graph, "class"), 1, 1, width), graph.node("Concat", [count, graph.integers(1, width)], { axis: 0 })]);
-      const tokensOfImages = graph.node("Concat", [first, byImage], { axis: 1 });
-      const embedded = graph.reshape(graph.add(tokensOfImages, declare(graph, "positions")), -1, width);
-      graph.output("y", layerNorm(graph, embedded, declare(graph, "norm_weight"), declare(graph, "norm_bias")), ["R", width]);
+      const p = declareParameters(graph, parameters);
+      const embedded = embed(graph, graph.input("x", ["P", length]), p);
+      graph.output("y", layerNorm(graph, embedded, p["norm_weight"]!, p["norm_bias"]!), ["R", width]);
       if (save) graph.output("embedded", embedded, ["R", width]);
     },
 
     /** de = LN_pre′(dy);  dpositions = Σ_images de;  dclass = its first row;  dW_conv = de(patches)ᵀ · x */
     backward(graph) {
-      const norm = layerNormGradient(graph, graph.input("embedded", ["R", width]), declare(graph, "norm_weight"), graph.input("d_y", ["R", width]), width);
+      const p = declareParameters(graph, parameters, ["norm_weight"]);
+      const embedded = graph.input("embedded", ["R", width]);
+      const norm = layerNormGradient(graph, embedded, p["norm_weight"]!, graph.input("d_y", ["R", width]), width);
       graph.output("d_norm_weight", norm.dWeight, [width]);
       graph.output("d_norm_bias", norm.dBias, [width]);
       const byImage = graph.reshape(norm.dx, -1, tokens, width);
@@ -79,6 +91,15 @@ export function patchEmbedding(sizes: PatchSizes): StageKind {
       graph.output("d_class", graph.reshape(graph.slice(positions, 0, 0, 1), width), [width]);
       const ofPatches = graph.reshape(graph.slice(byImage, 1, 1, tokens), -1, width);
       graph.output("d_convolution", graph.gemm(ofPatches, graph.input("x", ["P", length]), { transA: true }), [width, length]);
+    },
+
+    tangent(graph) {
+      const p = declareParameters(graph, parameters, ["norm_weight"]);
+      const t = declareParameters(graph, parameters, undefined, "t_");
+      const embedded = graph.input("embedded", ["R", width]);
+      const tEmbedded = embed(graph, graph.input("x", ["P", length]), t);
+      const ty = layerNormTangent(graph, embedded, p["norm_weight"]!, tEmbedded, t["norm_weight"]!, t["norm_bias"]!, width);
+      graph.output("t_y", ty, ["R", width]);
     },
   };
 }

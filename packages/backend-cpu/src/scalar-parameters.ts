@@ -16,7 +16,11 @@ export class ScalarArithmetic {
   constructor(readonly plan: ScalarPlan, readonly programs: ProgramCache, readonly pool: BufferPool) {}
 
   /** Composes small blocks: `weights(block)` are the n weights. */
-  async sumStacked(blocks: readonly StackedBlock[], weights: (block: StackedBlock) => Float32Array, into: (block: StackedBlock) => Float32Array): Promise<void> {
+  async sumStacked(
+    blocks: readonly StackedBlock[],
+    weights: (block: StackedBlock) => Float32Array,
+    into: (block: StackedBlock) => Float32Array,
+  ): Promise<void> {
     if (blocks.length === 0) return;
     const program = await this.programs.get(`stack-sums/${blocks.length}`, () => stackSums(blocks.length));
     const feeds: Record<string, Tensor> = {};
@@ -33,18 +37,22 @@ export class ScalarArithmetic {
 
   async sumTiled(block: TiledBlock, weights: Float32Array, into: Float32Array): Promise<void> {
     const elements = block.vectors.map(({ tensor }) => tensor.dtype);
-    const program = await this.programs.get(`tile-sum/${block.base.dtype}/${elements.join()}`, () => tileSum(block.base.dtype, elements));
+    const base = block.base?.dtype ?? null;
+    const program = await this.programs.get(`tile-sum/${base}/${elements.join()}`, () => tileSum(base, elements));
     const scales = block.vectors.map(({ index }, i): [string, Tensor] => [`w${i}`, floatTensor(weights.subarray(index, index + 1), [1])]);
     for (const { from, to } of block.tiles) {
       const shape = [to - from];
       const slices = block.vectors.map(({ tensor }, i): [string, Tensor] => [`t${i}`, hostSlice(tensor, from, to, shape)]);
-      const feeds = Object.fromEntries([...scales, ...slices, ["base", hostSlice(block.base, from, to, shape)]]);
-      await program.run(feeds, { y: floatTensor(into.subarray(from, to), shape) });
+      const start: [string, Tensor][] = block.base === null ? [] : [["base", hostSlice(block.base, from, to, shape)]];
+      await program.run(Object.fromEntries([...scales, ...slices, ...start]), { y: floatTensor(into.subarray(from, to), shape) });
     }
   }
 
   /** ⟨gradient, τᵢ⟩ of small blocks, n numbers for each. */
-  async productsStacked(blocks: readonly StackedBlock[], gradient: (block: StackedBlock) => Float32Array): Promise<Float32Array[]> {
+  async productsStacked(
+    blocks: readonly StackedBlock[],
+    gradient: (block: StackedBlock) => Float32Array,
+  ): Promise<Float32Array[]> {
     if (blocks.length === 0) return [];
     const { n } = this.plan;
     const program = await this.programs.get(`stack-products/${blocks.length}`, () => stackProducts(blocks.length));
@@ -68,7 +76,8 @@ export class ScalarArithmetic {
       const shape = [parts, (to - from) / parts];
       const slices = block.vectors.map(({ tensor }, i): [string, Tensor] => [`t${i}`, hostSlice(tensor, from, to, shape)]);
       const partial = new Float32Array(block.vectors.length * parts);
-      await program.run({ ...Object.fromEntries(slices), g: floatTensor(gradient.subarray(from, to), shape) }, { y: floatTensor(partial, [partial.length]) });
+      const feeds = { ...Object.fromEntries(slices), g: floatTensor(gradient.subarray(from, to), shape) };
+      await program.run(feeds, { y: floatTensor(partial, [partial.length]) });
       partial.forEach((value, i) => { totals[block.vectors[Math.floor(i / parts)]!.index]! += value; });
     }
     return Float32Array.from(totals);
@@ -80,10 +89,19 @@ export class ScalarParameters implements ComposedParameters {
   readonly values = new Map<string, Float32Array>();
   readonly #owned: Float32Array[] = [];
 
-  private constructor(readonly arithmetic: ScalarArithmetic, readonly composition: ScalarComposition, readonly coefficients: NamedArrays) {}
+  private constructor(
+    readonly arithmetic: ScalarArithmetic,
+    readonly composition: ScalarComposition,
+    readonly coefficients: NamedArrays,
+  ) {}
 
   /** @param groups the blocks of each stage, which are composed in one run as far as they are small. */
-  static async compose(arithmetic: ScalarArithmetic, composition: ScalarComposition, coefficients: NamedArrays, groups: readonly (readonly string[])[]): Promise<ScalarParameters> {
+  static async compose(
+    arithmetic: ScalarArithmetic,
+    composition: ScalarComposition,
+    coefficients: NamedArrays,
+    groups: readonly (readonly string[])[],
+  ): Promise<ScalarParameters> {
     const own = new ScalarParameters(arithmetic, composition, coefficients);
     for (const group of groups) await own.#compose(group);
     return own;
@@ -100,10 +118,11 @@ export class ScalarParameters implements ComposedParameters {
     const weights = ({ at }: StackedBlock | TiledBlock): Float32Array => this.composition.weights(at, plan.n, this.coefficients);
     const stacked = group.flatMap((name) => plan.stacked.get(name) ?? []);
     for (const { at, base, stack } of stacked) if (stack === null) this.values.set(at.block.name, base);
-    await this.arithmetic.sumStacked(stacked.filter(({ stack }) => stack !== null), weights, ({ at, base }) => take(at.block.name, base.length));
+    const changing = stacked.filter(({ stack }) => stack !== null);
+    await this.arithmetic.sumStacked(changing, weights, ({ at, base }) => take(at.block.name, base.length));
     for (const name of group) {
       const block = plan.tiled.get(name);
-      if (block !== undefined) await this.arithmetic.sumTiled(block, weights(block), take(name, block.base.data.length));
+      if (block !== undefined) await this.arithmetic.sumTiled(block, weights(block), take(name, block.size));
     }
   }
 

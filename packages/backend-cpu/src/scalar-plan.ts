@@ -1,4 +1,6 @@
-import { sizeOf, widen, type EncoderSpec, type HostTensor, type IndexedBlock, type NamedHostTensors, type TaskVector } from "@atlas-tv/core";
+import {
+  sizeOf, widen, type EncoderSpec, type HostTensor, type IndexedBlock, type NamedHostTensors, type TaskVector,
+} from "@atlas-tv/core";
 
 /** Blocks up to this size are widened once and handled many in one run: a run costs more than their arithmetic. */
 const LARGEST_STACKED = 1 << 16;
@@ -20,8 +22,10 @@ export interface StackedBlock {
 /** A block that is read from its host tensors, tile by tile. */
 export interface TiledBlock {
   readonly at: IndexedBlock;
-  readonly base: HostTensor;
+  /** Null where only the sum of the vectors is wanted. */
+  readonly base: HostTensor | null;
   readonly vectors: readonly { readonly index: number; readonly tensor: HostTensor }[];
+  readonly size: number;
   readonly tiles: readonly { readonly from: number; readonly to: number }[];
 }
 
@@ -45,8 +49,11 @@ function stackOf(vectors: readonly (HostTensor | undefined)[], size: number): Fl
   return stack;
 }
 
-/** Base and vectors are referred to, not copied, but for small blocks and half-float blocks that no vector changes. */
-export function scalarPlan(spec: EncoderSpec, base: NamedHostTensors, vectors: readonly TaskVector[]): ScalarPlan {
+/**
+ * Base and vectors are referred to, not copied, but for small blocks and half-float blocks that no vector changes.
+ * @param base null for Σ wᵢ τᵢ alone.
+ */
+export function scalarPlan(spec: EncoderSpec, base: NamedHostTensors | null, vectors: readonly TaskVector[]): ScalarPlan {
   const stacked = new Map<string, StackedBlock>();
   const tiled = new Map<string, TiledBlock>();
   const count = spec.blocks.length;
@@ -54,12 +61,13 @@ export function scalarPlan(spec: EncoderSpec, base: NamedHostTensors, vectors: r
     if (block.kind === "leftover") continue;
     const at: IndexedBlock = { block, index, count };
     const size = sizeOf(block.shape);
-    const from = base.get(block.name)!;
+    const from = base?.get(block.name) ?? null;
+    const start = (): Float32Array => (from === null ? new Float32Array(size) : widen(from));
     const own = vectors.map(({ blocks }) => blocks.get(block.name));
     const present = own.flatMap((tensor, i) => (tensor === undefined ? [] : [{ index: i, tensor }]));
-    if (present.length === 0) stacked.set(block.name, { at, base: widen(from), stack: null });
-    else if (size <= LARGEST_STACKED) stacked.set(block.name, { at, base: widen(from), stack: stackOf(own, size) });
-    else tiled.set(block.name, { at, base: from, vectors: present, tiles: tilesOf(size) });
+    if (present.length === 0) stacked.set(block.name, { at, base: start(), stack: null });
+    else if (size <= LARGEST_STACKED) stacked.set(block.name, { at, base: start(), stack: stackOf(own, size) });
+    else tiled.set(block.name, { at, base: from, vectors: present, size, tiles: tilesOf(size) });
   }
   return { n: vectors.length, stacked, tiled };
 }

@@ -12,12 +12,15 @@ function widened(graph: Graph, name: string, shape: readonly string[], element: 
   return element === "F32" ? value : graph.node("Cast", [value], { to: FLOAT32 });
 }
 
-/** y = (w₀ τ₀ + w₁ τ₁ + …) + base over one tile `(S)`; each wᵢ is `(1)`. Half floats are widened on the way. */
-export function tileSum(base: HostElement, vectors: readonly HostElement[]): Graph {
+/**
+ * y = (w₀ τ₀ + w₁ τ₁ + …) + base over one tile `(S)`; each wᵢ is `(1)`. Half floats are widened on the way.
+ * @param base null where it is left out.
+ */
+export function tileSum(base: HostElement | null, vectors: readonly HostElement[]): Graph {
   const graph = new Graph();
   const terms = vectors.map((element, i) => graph.mul(widened(graph, `t${i}`, ["S"], element), graph.input(`w${i}`, [1])));
   const sum = terms.reduce((left, right) => graph.add(left, right));
-  graph.output("y", graph.add(sum, widened(graph, "base", ["S"], base)), ["S"]);
+  graph.output("y", base === null ? sum : graph.add(sum, widened(graph, "base", ["S"], base)), ["S"]);
   return graph;
 }
 
@@ -26,7 +29,8 @@ export function tileProducts(vectors: readonly HostElement[]): Graph {
   const graph = new Graph();
   const gradient = graph.input("g", ["P", "S"]);
   const products = vectors.map((element, i) => {
-    return graph.node("ReduceSum", [graph.mul(gradient, widened(graph, `t${i}`, ["P", "S"], element)), graph.integers(1)], { keepdims: 0 });
+    const product = graph.mul(gradient, widened(graph, `t${i}`, ["P", "S"], element));
+    return graph.node("ReduceSum", [product, graph.integers(1)], { keepdims: 0 });
   });
   graph.output("y", products.length === 1 ? products[0]! : graph.node("Concat", products, { axis: 0 }), ["N"]);
   return graph;

@@ -1,7 +1,7 @@
 import { sizeOf } from "@atlas-tv/core";
 import type { Tensor } from "onnxruntime-node";
 import type { BufferPool } from "./buffer-pool.js";
-import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
+import type { BlockValues, GradientCollector } from "./composed-parameters.js";
 import { Graph } from "./graph.js";
 import { floatTensor, type Program, type ProgramCache } from "./program.js";
 import type { Stage, StageKind } from "./stage.js";
@@ -14,11 +14,12 @@ export interface StageOutput {
   readonly saved: SavedActivations;
 }
 
-type Purpose = "infer" | "forward" | "backward";
+type Purpose = "infer" | "forward" | "backward" | "tangent";
 
 function graphOf(kind: StageKind, purpose: Purpose): Graph {
   const graph = new Graph();
   if (purpose === "backward") kind.backward(graph);
+  else if (purpose === "tangent") kind.tangent(graph);
   else kind.forward(graph, purpose === "forward");
   return graph;
 }
@@ -45,10 +46,10 @@ export class StageRunner {
   }
 
   /** y of a stage; with `save`, also what `backward` reads beside x. */
-  async forward(stage: Stage, x: Float32Array, batch: number, parameters: ComposedParameters, save: boolean): Promise<StageOutput> {
+  async forward(stage: Stage, x: Float32Array, batch: number, parameters: BlockValues, save: boolean): Promise<StageOutput> {
     const { kind } = stage;
     const program = await this.#program(stage, save ? "forward" : "infer");
-    const feeds = this.#parameters(stage, (block) => parameters.values.get(block)!);
+    const feeds = this.#parameters(stage, (block) => parameters.get(block)!);
     feeds.set("x", floatTensor(x, kind.input.shape(batch)));
     const arrays: Record<string, Float32Array> = {};
     const fetches: Record<string, Tensor> = {};
@@ -62,14 +63,50 @@ export class StageRunner {
     return { y: y!, saved };
   }
 
+  /** What is known of a stage after its forward pass, by program input. */
+  #known(stage: Stage, x: Float32Array, saved: SavedActivations, batch: number, parameters: BlockValues): Map<string, Tensor> {
+    const { kind } = stage;
+    const known = this.#parameters(stage, (block) => parameters.get(block)!);
+    known.set("x", floatTensor(x, kind.input.shape(batch)));
+    for (const { name, shape } of kind.saved) known.set(name, floatTensor(saved[name]!, shape(batch)));
+    return known;
+  }
+
+  /** The change of y to first order, from those of x (null for the first stage of images) and of the parameters. */
+  async tangent(
+    stage: Stage,
+    x: Float32Array,
+    saved: SavedActivations,
+    tx: Float32Array | null,
+    batch: number,
+    parameters: BlockValues,
+    steps: BlockValues,
+  ): Promise<Float32Array> {
+    const { kind } = stage;
+    const program = await this.#program(stage, "tangent");
+    const known = this.#known(stage, x, saved, batch, parameters);
+    for (const [name, step] of this.#parameters(stage, (block) => steps.get(block)!, "t_")) known.set(name, step);
+    if (tx !== null) known.set("t_x", floatTensor(tx, kind.input.shape(batch)));
+    const shape = kind.output.shape(batch);
+    const ty = this.pool.take(sizeOf(shape));
+    await program.run(Object.fromEntries(program.inputs.map((name) => [name, known.get(name)!])), { t_y: floatTensor(ty, shape) });
+    return ty;
+  }
+
   /** dx of a stage (null for the first) from dy; hands the gradients of its blocks to the collector. */
-  async backward(stage: Stage, x: Float32Array, saved: SavedActivations, dy: Float32Array, batch: number, parameters: ComposedParameters, collector: GradientCollector): Promise<Float32Array | null> {
+  async backward(
+    stage: Stage,
+    x: Float32Array,
+    saved: SavedActivations,
+    dy: Float32Array,
+    batch: number,
+    parameters: BlockValues,
+    collector: GradientCollector,
+  ): Promise<Float32Array | null> {
     const { kind } = stage;
     const program = await this.#program(stage, "backward");
-    const known = this.#parameters(stage, (block) => parameters.values.get(block)!);
-    known.set("x", floatTensor(x, kind.input.shape(batch)));
+    const known = this.#known(stage, x, saved, batch, parameters);
     known.set("d_y", floatTensor(dy, kind.output.shape(batch)));
-    for (const { name, shape } of kind.saved) known.set(name, floatTensor(saved[name]!, shape(batch)));
     const fetches = this.#parameters(stage, (block) => collector.buffer(block), "d_");
     const dx = kind.passesGradient ? this.pool.take(sizeOf(kind.input.shape(batch))) : null;
     if (dx !== null) fetches.set("d_x", floatTensor(dx, kind.input.shape(batch)));

@@ -2,7 +2,7 @@
  * The encoder as a chain of stages: embedding, residual blocks, pooling. Stages of one kind share their programs;
  * parameters are inputs of the programs, not constants. Activations are rows, `(batch · tokens, width)`.
  */
-import type { Graph } from "./graph.js";
+import type { Graph, Value } from "./graph.js";
 
 /** A tensor of a stage whose size grows with the batch. */
 export interface ActivationSlot {
@@ -32,6 +32,22 @@ export interface StageKind {
   forward(graph: Graph, save: boolean): void;
   /** d_y, x, saved activations, parameters → d_x and `d_` of every parameter. */
   backward(graph: Graph): void;
+  /**
+   * x, saved activations, parameters, and small changes `t_x` of x (but for the first stage) and `t_` of every
+   * parameter → `t_y`, the change of y to first order (Jacobian-vector product).
+   */
+  tangent(graph: Graph): void;
+}
+
+/** Declares parameters as inputs, each under `prefix` and its name. */
+export function declareParameters(
+  graph: Graph,
+  slots: readonly ParameterSlot[],
+  wanted?: readonly string[],
+  prefix = "",
+): Record<string, Value> {
+  const own = wanted === undefined ? slots : slots.filter(({ name }) => wanted.includes(name));
+  return Object.fromEntries(own.map(({ name, shape }) => [name, graph.input(prefix + name, shape)]));
 }
 
 /** Where a parameter of a stage lives: a block of the spec, from an element on. */

@@ -4,7 +4,13 @@ import type { TextTransformerSpec } from "@atlas-tv/core";
 export type TokenIds = ArrayLike<number>;
 
 /** rows[b · T + t] = tokens[ids[b, t]] + positions[t], `(batch · T, width)`. */
-export function embedTokens(ids: TokenIds, tokens: Float32Array, positions: Float32Array, { width }: TextTransformerSpec, rows: Float32Array): void {
+export function embedTokens(
+  ids: TokenIds,
+  tokens: Float32Array,
+  positions: Float32Array,
+  { width }: TextTransformerSpec,
+  rows: Float32Array,
+): void {
   for (let row = 0; row < ids.length; row++) {
     const from = ids[row]! * width;
     const position = (row * width) % positions.length;
@@ -14,7 +20,13 @@ export function embedTokens(ids: TokenIds, tokens: Float32Array, positions: Floa
 }
 
 /** The adjoint of `embedTokens`: overwrites `dTokens` and `dPositions` with the sums of the rows that read them. */
-export function embedTokensGradient(ids: TokenIds, dRows: Float32Array, { width }: TextTransformerSpec, dTokens: Float32Array, dPositions: Float32Array): void {
+export function embedTokensGradient(
+  ids: TokenIds,
+  dRows: Float32Array,
+  { width }: TextTransformerSpec,
+  dTokens: Float32Array,
+  dPositions: Float32Array,
+): void {
   dTokens.fill(0);
   dPositions.fill(0);
   for (let row = 0; row < ids.length; row++) {

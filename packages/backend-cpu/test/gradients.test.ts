@@ -29,7 +29,10 @@ function coefficientsOf(encoder: CompiledEncoder): NamedArrays {
 }
 
 /** Features, features without gradient, and the gradients of ⟨features, random numbers⟩. */
-async function evaluate(encoder: CompiledEncoder, inputs: EncoderInputs): Promise<{ features: Float32Array; alone: Float32Array; gradients: NamedArrays }> {
+async function evaluate(
+  encoder: CompiledEncoder,
+  inputs: EncoderInputs,
+): Promise<{ features: Float32Array; alone: Float32Array; gradients: NamedArrays }> {
   const composed = await encoder.compose(coefficientsOf(encoder));
   const tensor = inputTensor(inputs);
   const pass = await composed.forward(tensor);
@@ -52,22 +55,26 @@ describe.each(Object.keys(SMALL_SPECS))("programs of a %s", (name) => {
   const spec = SMALL_SPECS[name]!;
   const { base, vectors } = smallModel(spec, 3);
 
-  it.each(Object.keys(COMPOSITIONS))("give the default implementation's features and gradients, %s", async (composition) => {
+  const cases = Object.keys(COMPOSITIONS).flatMap((composition) => [[composition, "standard"], [composition, "linearised"]] as const);
+
+  it.each(cases)("give the default implementation's features and gradients, %s, %s", async (composition, mode) => {
     await backend.activate();
     const before = tf.memory().numTensors;
     const inputs = smallInputs(spec, 4);
     const make = COMPOSITIONS[composition]!;
-    const reference = await compileDefault(spec, base, vectors, make());
+    const reference = await compileDefault(spec, base, vectors, make(), { mode });
     const expected = await evaluate(reference, inputs);
     reference.dispose();
     for (const options of [{}, { recompute: true }, { microBatch: 3, threads: 1 }]) {
-      const encoder = await backend.compile(spec, base, vectors, make(), options);
+      const encoder = await backend.compile(spec, base, vectors, make(), { ...options, mode });
       const actual = await evaluate(encoder, inputs);
       encoder.dispose();
       closeTo(actual.features, expected.features, FEATURES, "features");
       closeTo(actual.alone, expected.features, FEATURES, "features without gradient");
       expect(Object.keys(actual.gradients)).toEqual(Object.keys(expected.gradients));
-      for (const [parameter, gradient] of Object.entries(expected.gradients)) closeTo(actual.gradients[parameter]!, gradient, GRADIENTS, parameter);
+      for (const [parameter, gradient] of Object.entries(expected.gradients)) {
+        closeTo(actual.gradients[parameter]!, gradient, GRADIENTS, parameter);
+      }
     }
     expect(tf.memory().numTensors).toBe(before);
   });

@@ -1,5 +1,8 @@
-import { textSpec, visionSpec } from "@atlas-tv/clip";
-import { difference, randomParameters, Random, sizeOf, type Activation, type EncoderInputs, type EncoderSpec, type NamedHostTensors, type Storage, type TaskVector } from "@atlas-tv/core";
+import { knownModel, textSpec, visionSpec } from "@atlas-tv/clip";
+import {
+  difference, randomParameters, Random, sizeOf, type Activation, type EncoderInputs, type EncoderSpec, type VitSpec,
+  type NamedHostTensors, type Storage, type TaskVector,
+} from "@atlas-tv/core";
 
 const SIZES = {
   embed_dim: 12,
@@ -7,10 +10,19 @@ const SIZES = {
   text_cfg: { context_length: 7, vocab_size: 23, width: 16, heads: 2, layers: 2, mlp_ratio: 2 },
 };
 
-export const SMALL_SPECS: Readonly<Record<string, EncoderSpec>> = Object.fromEntries((["quick_gelu", "gelu"] as Activation[]).flatMap((activation) => {
+const ACTIVATIONS: readonly Activation[] = ["quick_gelu", "gelu"];
+
+export const SMALL_SPECS: Readonly<Record<string, EncoderSpec>> = Object.fromEntries(ACTIVATIONS.flatMap((activation) => {
   const config = { ...SIZES, quick_gelu: activation === "quick_gelu" };
   return [[`vit with ${activation}`, visionSpec(config)], [`text with ${activation}`, textSpec(config)]];
 }));
+
+/** A vision transformer by open_clip's name. */
+export function knownVit(name: string): VitSpec {
+  const spec = visionSpec(knownModel(name));
+  if (spec.family !== "vit") throw new Error(`${name} is no vision transformer`);
+  return spec;
+}
 
 export interface SmallModel {
   readonly spec: EncoderSpec;

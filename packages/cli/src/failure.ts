@@ -12,11 +12,13 @@ export function exitStatus(error: unknown): number {
   return EXIT.failure;
 }
 
-/** What people read on stderr. Only a defect of ours shows a stack. */
+/** What to do about an error that does not say so itself: it lies in what was given. */
+const CORRECT_IT = "give what is expected, and run the command again; atlas <command> --help describes the flags";
+
+/** What people read on stderr: where, got, expected and next for bad input. Only a defect shows a stack. */
 export function describeFailure(error: unknown): string {
-  if (error instanceof InputError) return `atlas: ${error.message}`;
-  if (error instanceof AbortedError) return `atlas: ${error.message}; go on with --resume`;
-  if (error instanceof NonFiniteLossError) return `atlas: ${error.message}`;
-  if (error instanceof Error) return `atlas: ${error.stack ?? error.message}`;
-  return `atlas: ${String(error)}`;
+  if (error instanceof InputError)
+    return `atlas: ${error.message}${error.facts.next === undefined ? `\n  next: ${CORRECT_IT}` : ""}`;
+  if (error instanceof AbortedError || error instanceof NonFiniteLossError) return `atlas: ${error.message}`;
+  return `atlas: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

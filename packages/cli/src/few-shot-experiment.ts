@@ -1,10 +1,41 @@
 import {
-  accuracyOf, cosineSchedule, encodeAll, headLogits, learn, Random, trainingTransform, validationTransform,
-  type Accuracy, type AdapterFactory, type Backend, type ClassificationHead, type CompiledEncoder, type Composition, type Dataset, type FittedAdapter,
-  type LabelledBatch, type LabelledFeatures, type Learned, type LearnerState, type LpRegulariser, type NamedArrays, type ObjectiveFactory, type ProgressSink, type TaskVector,
+  accuracyOf,
+  cosineSchedule,
+  encodeAll,
+  headLogits,
+  learn,
+  Random,
+  trainingTransform,
+  validationTransform,
+  type Accuracy,
+  type AdapterFactory,
+  type Backend,
+  type ClassificationHead,
+  type CompiledEncoder,
+  type Composition,
+  type Dataset,
+  type FittedAdapter,
+  type LabelledBatch,
+  type LabelledFeatures,
+  type Learned,
+  type LearnerState,
+  type LpRegulariser,
+  type NamedArrays,
+  type ObjectiveFactory,
+  type ProgressSink,
+  type TaskVector,
 } from "@atlas-tv/core";
-import { batchCount, evaluationBatches, fewShots, fraction, labelledBatches, oversample, splitTrainValidation } from "@atlas-tv/datasets";
+import {
+  batchCount,
+  evaluationBatches,
+  fewShots,
+  fraction,
+  labelledBatches,
+  oversample,
+  splitTrainValidation,
+} from "@atlas-tv/datasets";
 import type { Subsample } from "./flags.js";
+import { stoppable } from "./interruption.js";
 import type { LoadedModel } from "./loaded-model.js";
 
 /** Images evaluated at once: bounds memory, not results. */
@@ -26,6 +57,7 @@ export interface FewShotRecipe {
 
 export interface FewShotSetup {
   readonly backend: Backend;
+  readonly threads?: number;
   readonly model: LoadedModel;
   readonly dataset: Dataset;
   readonly head: ClassificationHead;
@@ -57,13 +89,22 @@ export function fewShotSplit(dataset: Dataset, recipe: FewShotRecipe, seed: numb
   const { train, validation } = splitTrainValidation(dataset.train.length);
   const random = new Random(seed).fork("shots");
   const { subsample, allowShort } = recipe;
-  const shots = "shots" in subsample
-    ? fewShots(dataset.train.labels, train, subsample.shots, random, { classNames: dataset.classNames, allowShort, where: `--subsample ${subsample.shots} on ${dataset.name}` })
-    : fraction(train, subsample.fraction, random);
+  const shots =
+    "shots" in subsample
+      ? fewShots(dataset.train.labels, train, subsample.shots, random, {
+          classNames: dataset.classNames,
+          allowShort,
+          where: `--subsample ${subsample.shots} on ${dataset.name}`,
+        })
+      : fraction(train, subsample.fraction, random);
   return { shots, validation: validation.subarray(0, recipe.validationImages) };
 }
 
-async function encodeWith(encoder: CompiledEncoder, coefficients: NamedArrays, images: AsyncIterable<LabelledBatch>): Promise<LabelledFeatures> {
+async function encodeWith(
+  encoder: CompiledEncoder,
+  coefficients: NamedArrays,
+  images: AsyncIterable<LabelledBatch>,
+): Promise<LabelledFeatures> {
   const composed = await encoder.compose(coefficients);
   try {
     return await encodeAll(composed, images);
@@ -85,12 +126,27 @@ export async function runFewShots(
   const still = validationTransform(spec.imageSize, normalisation);
   const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
   const indices = oversample(split.shots, recipe.batchSize);
-  const training = { source: dataset.train, indices, batchSize: recipe.batchSize, transform: trainingTransform({ size: spec.imageSize, normalisation, ...augmentation }), random: new Random(seed).fork("training") };
-  const test = evaluationBatches({ source: dataset.test, batchSize: EVALUATION_BATCH, transform: still });
-  const watched = evaluationBatches({ source: dataset.train, indices: split.validation, batchSize: EVALUATION_BATCH, transform: still });
+  const training = {
+    source: dataset.train,
+    indices,
+    batchSize: recipe.batchSize,
+    transform: trainingTransform({ size: spec.imageSize, normalisation, ...augmentation }),
+    random: new Random(seed).fork("training"),
+  };
+  const test = stoppable(
+    evaluationBatches({ source: dataset.test, batchSize: EVALUATION_BATCH, transform: still }),
+    hooks.signal,
+  );
+  const watched = stoppable(
+    evaluationBatches({ source: dataset.train, indices: split.validation, batchSize: EVALUATION_BATCH, transform: still }),
+    hooks.signal,
+  );
   const classify = (features: LabelledFeatures): Promise<Accuracy> => accuracyOf(features, (rows) => headLogits(head, rows));
 
-  const encoder = await setup.backend.compile(spec, model.base, setup.vectors, composition, recipe.microBatch === undefined ? {} : { microBatch: recipe.microBatch });
+  const encoder = await setup.backend.compile(spec, model.base, setup.vectors, composition, {
+    ...(setup.threads === undefined ? {} : { threads: setup.threads }),
+    ...(recipe.microBatch === undefined ? {} : { microBatch: recipe.microBatch }),
+  });
   try {
     const zeroShot = await classify(await encodeWith(encoder, encoder.initialCoefficients(), test));
     const learned = await learn({
@@ -105,20 +161,38 @@ export async function runFewShots(
       accumulate: recipe.accumulate,
       ...(recipe.microBatch === undefined ? {} : { microBatch: recipe.microBatch }),
       ...(recipe.regulariser === undefined ? {} : { regulariser: recipe.regulariser }),
-      ...(split.validation.length === 0 ? {} : { evaluate: async (composed) => ({ accuracy: (await classify(await encodeAll(composed, watched))).accuracy }) }),
+      ...(split.validation.length === 0
+        ? {}
+        : { evaluate: async (composed) => ({ accuracy: (await classify(await encodeAll(composed, watched))).accuracy }) }),
       ...hooks,
     });
     const coefficients = pick(learned.last, encoder);
     const lastFeatures = await encodeWith(encoder, coefficients, test);
     const last = await classify(lastFeatures);
-    const selected = learned.best === null ? null : await classify(await encodeWith(encoder, pick(learned.best.values, encoder), test));
+    const selected =
+      learned.best === null ? null : await classify(await encodeWith(encoder, pick(learned.best.values, encoder), test));
     if (setup.adapter === undefined) return { learned, zeroShot, last, selected, adapter: null };
 
-    const shots = evaluationBatches({ source: dataset.train, indices: split.shots, batchSize: EVALUATION_BATCH, transform: still });
-    const fitted = await setup.adapter.factory.fit({
-      head, shots: await encodeWith(encoder, coefficients, shots), options: setup.adapter.options, random: new Random(seed).fork("adapter"), signal: hooks.signal,
+    const shots = evaluationBatches({
+      source: dataset.train,
+      indices: split.shots,
+      batchSize: EVALUATION_BATCH,
+      transform: still,
     });
-    return { learned, zeroShot, last, selected, adapter: { fitted, accuracy: await accuracyOf(lastFeatures, (rows) => fitted.logits(rows)) } };
+    const fitted = await setup.adapter.factory.fit({
+      head,
+      shots: await encodeWith(encoder, coefficients, shots),
+      options: setup.adapter.options,
+      random: new Random(seed).fork("adapter"),
+      signal: hooks.signal,
+    });
+    return {
+      learned,
+      zeroShot,
+      last,
+      selected,
+      adapter: { fitted, accuracy: await accuracyOf(lastFeatures, (rows) => fitted.logits(rows)) },
+    };
   } finally {
     encoder.dispose();
   }

@@ -4,4 +4,5 @@ export * from "./few-shot-experiment.js";
 export * from "./loaded-model.js";
 export * from "./plugin-finder.js";
 export * from "./program.js";
+export * from "./terminal-progress.js";
 export * from "./terminal.js";

@@ -1,11 +1,17 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { parseClipConfig, textSpec, visionSpec, WordTokenizer, zeroShotHead, type ClipConfig } from "@atlas-tv/clip";
-import { loadBase, openCheckpoint, openModelFolder, sha256File, type ModelFolder } from "@atlas-tv/checkpoints";
+import { parseClipConfig, visionSpec, type ClipConfig } from "@atlas-tv/clip";
+import { hashJson, openModelFolder, sha256File, type ModelFolder } from "@atlas-tv/checkpoints";
 import {
-  dense, InputError, readFloat32,
-  type Backend, type ClassificationHead, type Dataset, type NamedHostTensors, type Normalisation, type TaskVector, type VitSpec,
+  InputError,
+  type ClassificationHead,
+  type Dataset,
+  type ImageEncoderSpec,
+  type NamedHostTensors,
+  type Normalisation,
+  type TaskVector,
 } from "@atlas-tv/core";
+import { buildHead, type HeadContext } from "./head-builder.js";
 
 /** The zoo's model, which a clone has without any download. */
 export const DEFAULT_MODEL = "mini-clip";
@@ -23,7 +29,7 @@ export interface ModelChoice {
 export interface LoadedModel {
   readonly folder: ModelFolder;
   readonly config: ClipConfig;
-  readonly spec: VitSpec;
+  readonly spec: ImageEncoderSpec;
   readonly base: NamedHostTensors;
   readonly normalisation: Normalisation;
   readonly baseHash: string;
@@ -41,15 +47,36 @@ async function zooCheckpoints(): Promise<string | null> {
 
 /** Where a model lies: a folder given by its path, or by its name among the checkpoints. */
 export async function findModel({ model, checkpoints }: ModelChoice): Promise<ModelFolder> {
-  if (statSync(model, { throwIfNoEntry: false })?.isDirectory() === true) return openModelFolder(model);
+  if (existsSync(model)) return openModelFolder(model);
   const among = checkpoints ?? (await zooCheckpoints());
   if (among === null) {
     throw new InputError({
-      where: `--model ${model}`, got: "no folder of that name, and no --checkpoints", expected: "the path of a model folder, or --checkpoints DIR that holds it",
+      where: `--model ${model}`,
+      got: "no folder of that name, and no --checkpoints",
+      expected: "the path of a model folder, or --checkpoints DIR that holds it",
       next: `npm install ${ZOO_PACKAGE} for a small model to start with`,
     });
   }
-  return openModelFolder(join(among, model));
+  const path = join(among, model);
+  if (existsSync(path)) return openModelFolder(path);
+  const there = statSync(among, { throwIfNoEntry: false })?.isDirectory() === true ? modelsIn(among) : null;
+  throw new InputError({
+    where: `--model ${model}`,
+    got: `no folder of that name, here or in ${among}`,
+    expected:
+      there === null
+        ? "--checkpoints with an existing folder"
+        : there.length === 0
+          ? `a model; ${among} holds none`
+          : `the path of a model folder, or one of ${there.join(", ")}`,
+    next: "atlas doctor shows where the model that comes along lies",
+  });
+}
+
+function modelsIn(checkpoints: string): string[] {
+  return readdirSync(checkpoints)
+    .filter((name) => existsSync(join(checkpoints, name, "open_clip_config.json")))
+    .sort();
 }
 
 /** Loads θ0 and checks it against its config. */
@@ -68,54 +95,60 @@ export interface LoadedVector {
 }
 
 /** The task vectors that were asked for; by default all of the folder but the target's own. */
-export async function loadVectors(model: LoadedModel, names: readonly string[] | undefined, target: string): Promise<LoadedVector[]> {
+export async function loadVectors(
+  model: LoadedModel,
+  names: readonly string[] | undefined,
+  target: string,
+): Promise<LoadedVector[]> {
   const chosen = names ?? model.folder.tasks.filter((task) => task !== target);
   if (chosen.length === 0) {
-    throw new InputError({ where: "--task-vectors", got: `no task vector beside ${target}'s own in ${model.folder.path}`, expected: "at least one" });
-  }
-  return Promise.all(chosen.map(async (name) => ({
-    vector: await model.folder.taskVector(name, model.spec),
-    hash: await sha256File(model.folder.taskPath(name)),
-  })));
-}
-
-/** Builds the zero-shot head of a data set with the model's own text encoder. */
-async function buildHead(model: LoadedModel, backend: Backend, dataset: Dataset): Promise<ClassificationHead> {
-  const vocabulary = join(model.folder.path, "vocabulary.json");
-  if (!existsSync(vocabulary)) {
     throw new InputError({
-      where: `head of ${dataset.name}`, got: `neither head_${dataset.name}Val.safetensors nor vocabulary.json in ${model.folder.path}`,
-      expected: "a saved head, or what is needed to embed the class names",
+      where: "--task-vectors",
+      got: `no task vector beside ${target}'s own in ${model.folder.path}`,
+      expected: "at least one",
+      next: "make some with atlas finetune, or name them with --task-vectors",
     });
   }
-  const tokenizer = WordTokenizer.fromJSON(JSON.parse(readFileSync(vocabulary, "utf8")), vocabulary);
-  const spec = textSpec(model.config);
-  const file = await openCheckpoint(model.folder.basePath);
-  try {
-    const base = await loadBase(spec, file.tensors, model.folder.basePath);
-    const scale = file.tensors.get("logit_scale");
-    if (scale === undefined) throw new InputError({ where: model.folder.basePath, got: "no logit_scale", expected: "a full CLIP: image and text encoder and logit_scale" });
-    const [logitScale = 0] = await readFloat32(scale, "logit_scale");
-    const encoder = await backend.compile(spec, base, [], dense());
-    try {
-      return await zeroShotHead({ encoder, tokenize: (texts) => tokenizer.encode(texts), classNames: dataset.classNames, templates: dataset.templates, logitScale, name: dataset.name });
-    } finally {
-      encoder.dispose();
-    }
-  } finally {
-    await file.close();
-  }
+  return Promise.all(
+    chosen.map(async (name) => ({
+      vector: await model.folder.taskVector(name, model.spec),
+      hash: await sha256File(model.folder.taskPath(name)),
+    })),
+  );
+}
+
+/** Same names in another order would give every image a wrong label. */
+function isReordered(names: readonly string[], other: readonly string[]): boolean {
+  const text = (all: readonly string[]): string => all.map((name) => name.toLowerCase()).join("\n");
+  return text(names) !== text(other) && text([...names].sort()) === text([...other].sort());
 }
 
 /** The saved head of a data set, or one built from its class names. */
-export async function loadHead(model: LoadedModel, backend: Backend, dataset: Dataset): Promise<ClassificationHead> {
+export async function loadHead(model: LoadedModel, dataset: Dataset, context: HeadContext): Promise<ClassificationHead> {
   const saved = await model.folder.head(dataset.name);
-  if (saved === null) return buildHead(model, backend, dataset);
+  if (saved === null) return buildHead(model, dataset, context);
+  const where = `head of ${dataset.name} in ${model.folder.path}`;
   if (saved.classNames.length !== dataset.classNames.length || saved.width !== model.spec.outputWidth) {
     throw new InputError({
-      where: `head of ${dataset.name} in ${model.folder.path}`, got: `${saved.classNames.length} classes of width ${saved.width}`,
+      where,
+      got: `${saved.classNames.length} classes of width ${saved.width}`,
       expected: `${dataset.classNames.length} classes of width ${model.spec.outputWidth}`,
     });
   }
+  if (isReordered(saved.classNames, dataset.classNames)) {
+    throw new InputError({
+      where,
+      got: `classes in the order ${saved.classNames.join(", ")}`,
+      expected: `the order of the data set: ${dataset.classNames.join(", ")}`,
+    });
+  }
   return saved;
+}
+
+/** Hash of what a head computes: its classes and weights. */
+export async function headHash({ classNames, weight }: ClassificationHead): Promise<string> {
+  return hashJson({
+    classNames: [...classNames],
+    weight: Buffer.from(weight.buffer, weight.byteOffset, weight.byteLength).toString("base64"),
+  });
 }

@@ -1,22 +1,32 @@
 #!/usr/bin/env node
-import { describeFailure, exitStatus } from "./failure.js";
-import { createProgram } from "./program.js";
-import { CommanderError } from "commander";
+import { enableProdMode } from "@tensorflow/tfjs-core";
+import { EXIT } from "./failure.js";
+import { runAtlas } from "./program.js";
 
 const interruption = new AbortController();
 // The first signal lets the step end and leaves the saved state; the second one ends at once.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => { interruption.abort(); });
+  process.once(signal, () => {
+    interruption.abort();
+  });
 }
 
-try {
-  await createProgram({
-    out: (text) => { process.stdout.write(`${text}\n`); },
-    note: (text) => { process.stderr.write(text); },
-    signal: interruption.signal,
-  }).parseAsync();
-} catch (error) {
-  // Commander has printed its own message.
-  if (!(error instanceof CommanderError)) process.stderr.write(`${describeFailure(error)}\n`);
-  process.exitCode = exitStatus(error);
-}
+// A reader that has seen enough, such as `head`, closes the pipe: no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(EXIT.done);
+});
+
+// tfjs otherwise greets people, and advises them, on their terminal.
+enableProdMode();
+
+process.exitCode = await runAtlas(process.argv.slice(2), {
+  out: (text) => {
+    process.stdout.write(`${text}\n`);
+  },
+  note: (text) => {
+    process.stderr.write(`${text}\n`);
+  },
+  ...(process.stderr.isTTY ? { screen: process.stderr } : {}),
+  signal: interruption.signal,
+});

@@ -1,10 +1,11 @@
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { addDoctor } from "./commands/doctor.js";
 import { addEval } from "./commands/eval.js";
 import { addFewShots } from "./commands/few-shots.js";
 import { addFinetune } from "./commands/finetune.js";
 import { addInspect } from "./commands/inspect.js";
 import { addMerge } from "./commands/merge.js";
+import { describeFailure, EXIT, exitStatus } from "./failure.js";
 import { ownVersion } from "./run-facts.js";
 import type { Terminal } from "./terminal.js";
 
@@ -17,8 +18,27 @@ export function createProgram(terminal: Terminal): Command {
     .version(ownVersion())
     .exitOverride()
     .showHelpAfterError("(atlas <command> --help shows the flags)")
-    .configureOutput({ writeOut: (text) => { terminal.out(text.trimEnd()); }, writeErr: (text) => { terminal.note(text); } });
+    .configureOutput({
+      writeOut: (text) => {
+        terminal.out(text.trimEnd());
+      },
+      writeErr: (text) => {
+        terminal.note(text.trimEnd());
+      },
+    });
   for (const add of COMMANDS) add(program, terminal);
   for (const command of program.commands) command.exitOverride();
   return program;
+}
+
+/** Runs one command line, `args` without the program's own name, and says on the terminal what failed. @returns the exit status */
+export async function runAtlas(args: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await createProgram(terminal).parseAsync([...args], { from: "user" });
+    return EXIT.done;
+  } catch (error) {
+    // Commander has printed its own message.
+    if (!(error instanceof CommanderError)) terminal.note(describeFailure(error));
+    return exitStatus(error);
+  }
 }

@@ -1,34 +1,66 @@
 import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
-  assertWritable, hashJson, readRun, readState, writeComposition, writeRun, writeSafetensorsFile, writeSplits, writeState,
-  type CompositionArtefact, type DatasetSplit, type RunRecord,
+  assertWritable,
+  hashJson,
+  readRun,
+  readState,
+  writeComposition,
+  writeRun,
+  writeSafetensorsFile,
+  writeSplits,
+  writeState,
+  type CompositionArtefact,
+  type DatasetSplit,
+  type RunRecord,
 } from "@atlas-tv/checkpoints";
 import { InputError, type LearnerState, type NamedHostTensors } from "@atlas-tv/core";
 
 /** Names in a run folder; docs/formats.md describes what is in them. */
-const FILES = { run: "run.json", composition: "composition.safetensors", splits: "splits.json", state: "state.safetensors", adapter: "adapter.safetensors" } as const;
+const FILES = {
+  run: "run.json",
+  composition: "composition.safetensors",
+  splits: "splits.json",
+  state: "state.safetensors",
+  adapter: "adapter.safetensors",
+} as const;
+
+function requireFresh(folder: string, flag: string, files: readonly string[]): void {
+  const holds = (file: string): boolean => existsSync(join(folder, file));
+  const result = [...files, FILES.composition].find(holds);
+  const got = holds(FILES.run) ? "a finished run" : holds(FILES.state) ? "an unfinished run" : result;
+  if (got === undefined) return;
+  const goOn = holds(FILES.run) || holds(FILES.state) ? "go on with --resume, " : "";
+  throw new InputError({
+    where: folder,
+    got: `a folder that holds ${got}`,
+    expected: "a new folder",
+    next: `${goOn}give another ${flag}, or remove the folder`,
+  });
+}
 
 /** A folder that one run writes to: state while it goes on, results when it is done. */
 export class RunFolder {
-  private constructor(readonly path: string, readonly optionsHash: string) {}
+  private constructor(
+    readonly path: string,
+    readonly optionsHash: string,
+  ) {}
 
   /**
    * Opens a folder for a run.
    * @param options whatever the result depends on; a saved state of other options is refused.
-   * @throws InputError when it cannot be written, or holds a finished run and `resume` was not asked for.
+   * @param place the flag that names the folder, and further files in it that a run would replace.
+   * @throws InputError when it cannot be written, or holds results and `resume` was not asked for.
    */
-  static async open(path: string, options: Readonly<Record<string, unknown>>, resume: boolean): Promise<RunFolder> {
+  static async open(
+    path: string,
+    options: Readonly<Record<string, unknown>>,
+    resume: boolean,
+    place: { readonly flag: string; readonly files?: readonly string[] },
+  ): Promise<RunFolder> {
     const folder = resolve(path);
     await assertWritable(folder);
-    if (!resume && (existsSync(join(folder, FILES.run)) || existsSync(join(folder, FILES.state)))) {
-      throw new InputError({
-        where: `--run ${path}`,
-        got: existsSync(join(folder, FILES.run)) ? "a folder that holds a finished run" : "a folder that holds an unfinished run",
-        expected: "a new folder",
-        next: "go on with --resume, give another --run, or remove the folder",
-      });
-    }
+    if (!resume) requireFresh(folder, place.flag, place.files ?? []);
     return new RunFolder(folder, await hashJson(options));
   }
 
@@ -40,14 +72,27 @@ export class RunFolder {
     return existsSync(this.at("run"));
   }
 
+  /** Takes away the state that a run leaves when it is killed at its very end. */
+  removeState(): void {
+    rmSync(this.at("state"), { force: true });
+  }
+
   /** The accuracies that a finished run recorded. @throws InputError when it was begun with other options. */
   async finalAccuracies(): Promise<{ zeroShot: number; final: Record<string, number> }> {
     const run = await readRun(this.at("run"));
     const { seed, hashes, backend, options } = run;
     if ((await hashJson({ ...options, seed, hashes, backend: backend.id })) !== this.optionsHash) {
-      throw new InputError({ where: this.at("run"), got: "a finished run with other options, data or weights", expected: "the options that the run was begun with", next: "give another --run" });
+      throw new InputError({
+        where: this.at("run"),
+        got: "a finished run with other options, data or weights",
+        expected: "the options that the run was begun with",
+        next: "give the same flags as before, or another folder",
+      });
     }
-    return { zeroShot: run.zeroShot["test"]!, final: Object.fromEntries(Object.entries(run.final).map(([name, { raw }]) => [name, raw])) };
+    return {
+      zeroShot: run.zeroShot["test"]!,
+      final: Object.fromEntries(Object.entries(run.final).map(([name, { raw }]) => [name, raw])),
+    };
   }
 
   /** The state of an unfinished run, or null. @throws InputError when it was begun with other options. */
@@ -56,8 +101,10 @@ export class RunFolder {
     const { state, optionsHash } = await readState(this.at("state"));
     if (optionsHash === this.optionsHash) return state;
     throw new InputError({
-      where: this.at("state"), got: "the state of a run with other options, data or weights", expected: "the options that the run was begun with",
-      next: "give the same flags as before, or another --run",
+      where: this.at("state"),
+      got: "the state of a run with other options, data or weights",
+      expected: "the options that the run was begun with",
+      next: "give the same flags as before, or another folder",
     });
   }
 
@@ -66,11 +113,17 @@ export class RunFolder {
   }
 
   /** Writes the results, `run.json` last: a folder that has it is finished. */
-  async finish(results: { composition?: CompositionArtefact; splits?: readonly DatasetSplit[]; adapter?: NamedHostTensors; run: RunRecord }): Promise<void> {
+  async finish(results: {
+    composition?: CompositionArtefact;
+    splits?: readonly DatasetSplit[];
+    adapter?: NamedHostTensors;
+    run: RunRecord;
+  }): Promise<void> {
     if (results.splits !== undefined) await writeSplits(this.at("splits"), results.splits);
     if (results.composition !== undefined) await writeComposition(this.at("composition"), results.composition);
-    if (results.adapter !== undefined) await writeSafetensorsFile(this.at("adapter"), results.adapter, { format: "atlas-adapter", version: "1" });
+    if (results.adapter !== undefined)
+      await writeSafetensorsFile(this.at("adapter"), results.adapter, { format: "atlas-adapter", version: "1" });
     await writeRun(this.at("run"), results.run);
-    rmSync(this.at("state"), { force: true });
+    this.removeState();
   }
 }

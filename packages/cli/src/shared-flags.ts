@@ -1,26 +1,38 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { applySettings } from "./settings.js";
 import { count, list } from "./flags.js";
 import { DEFAULT_MODEL } from "./loaded-model.js";
 
 /** Flags of every command. */
 export interface SharedFlags {
-  readonly backend: string;
-  readonly threads?: number;
   readonly plugin: readonly string[];
   readonly json: boolean;
   readonly quiet: boolean;
   readonly settings?: string;
 }
 
+/** Flags of every command that computes. */
+export interface BackendFlags extends SharedFlags {
+  readonly backend: string;
+  readonly threads?: number;
+}
+
+/** What `compile` of a backend takes from the flags. */
+export function threadsOf({ threads }: BackendFlags): { threads?: number } {
+  return threads === undefined ? {} : { threads };
+}
+
 const collect = (value: string, all: readonly string[]): readonly string[] => [...all, value];
 
-/** Adds them, and has a settings file fill in what the command line leaves open. */
+/** Adds the flags of every command, and has a settings file fill in what the command line leaves open. Called last: help shows them last. */
 export function addSharedFlags(command: Command): Command {
   return command
-    .option("--backend <name>", "where encoders are computed", "cpu")
-    .option("--threads <n>", "threads of the backend (default: all cores)", count("--threads"))
-    .option("--plugin <path or package>", "a plug-in to load; may be given more than once", collect, [])
+    .optionsGroup("Every command:")
+    .addOption(
+      new Option("--plugin <path or package>", "a plug-in to load; may be given more than once")
+        .argParser(collect)
+        .default([], "none"),
+    )
     .option("--settings <file>", "a YAML file of flags and values; the command line goes first")
     .option("--json", "print one JSON document and nothing else", false)
     .option("--quiet", "show no progress", false)
@@ -30,20 +42,43 @@ export function addSharedFlags(command: Command): Command {
     });
 }
 
-/** Flags that say which model, and which of its task vectors. */
-export interface ModelFlags extends SharedFlags {
+/** Adds the flags that say where encoders are computed, and those of every command. */
+export function addBackendFlags(command: Command): Command {
+  command
+    .optionsGroup("Computing:")
+    .option("--backend <name>", "where encoders are computed", "cpu")
+    .option("--threads <n>", "threads of the backend (default: all cores)", count("--threads"));
+  return addSharedFlags(command);
+}
+
+/** Flags that say which model, which of its task vectors, and which data set. */
+export interface ModelFlags extends BackendFlags {
   readonly model: string;
   readonly checkpoints?: string;
+}
+
+export interface TargetFlags extends ModelFlags {
   readonly target: string;
-  readonly taskVectors?: readonly string[];
   readonly dataLocation?: string;
 }
 
+export interface VectorFlags {
+  readonly taskVectors?: readonly string[];
+}
+
 export function addModelFlags(command: Command): Command {
-  return addSharedFlags(command)
+  return command
+    .optionsGroup("Model and data:")
     .option("--model <name or path>", "a model folder, or the name of one among the checkpoints", DEFAULT_MODEL)
-    .option("--checkpoints <dir>", "folder of models (default: the zoo's)")
+    .option("--checkpoints <dir>", "folder of models (default: the zoo's)");
+}
+
+export function addTargetFlags(command: Command): Command {
+  return addModelFlags(command)
     .option("--target <name or path>", "the data set: a name, or a folder with one subfolder of images per class", "MNIST")
-    .option("--task-vectors <names>", "task vectors to combine, separated by commas (default: all but the target's)", list)
-    .option("--data-location <dir>", "folder whose node_modules holds data packages");
+    .option("--data-location <dir>", "folder whose node_modules holds data packages (default: where you are, then atlas's own)");
+}
+
+export function addVectorFlags(command: Command, defaults: string): Command {
+  return command.option("--task-vectors <names>", `task vectors to combine, separated by commas (${defaults})`, list);
 }

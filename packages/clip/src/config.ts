@@ -1,5 +1,6 @@
 import { InputError } from "@atlas-tv/core";
 import { z } from "zod";
+import { RESNET_EXPANSION, RESNET_STRIDE } from "./resnet-blocks.js";
 
 const size = z.number().int().positive();
 
@@ -12,6 +13,15 @@ const visionSchema = z.strictObject({
   mlp_ratio: z.number().positive().default(4),
 });
 
+/** open_clip takes a list of four layer counts for a ResNet. */
+const resNetSchema = z.strictObject({
+  image_size: size,
+  layers: z.tuple([size, size, size, size]),
+  width: size,
+  head_width: size.default(64),
+  patch_size: z.null().optional(),
+});
+
 const textSchema = z.strictObject({
   context_length: size,
   vocab_size: size,
@@ -21,23 +31,63 @@ const textSchema = z.strictObject({
   mlp_ratio: z.number().positive().default(4),
 });
 
-const configSchema = z.strictObject({
+const shared = {
   embed_dim: size,
   quick_gelu: z.boolean().default(false),
-  vision_cfg: visionSchema,
   text_cfg: textSchema,
-});
+};
+
+const vitConfigSchema = z.strictObject({ ...shared, vision_cfg: visionSchema });
+
+const resNetConfigSchema = z.strictObject({ ...shared, vision_cfg: resNetSchema });
+
+/** A CLIP whose image encoder is a vision transformer. */
+export type VitClipConfig = z.output<typeof vitConfigSchema>;
+
+/** A CLIP whose image encoder is a ResNet: `vision_cfg.layers` lists its stages. */
+export type ResNetClipConfig = z.output<typeof resNetConfigSchema>;
 
 /** The architecture of a CLIP model, as open_clip's model configurations give it. */
-export type ClipConfig = z.output<typeof configSchema>;
+export type ClipConfig = VitClipConfig | ResNetClipConfig;
 
-/** The same before defaults are filled in (`head_width` 64, `mlp_ratio` 4, `quick_gelu` false). */
-export type ClipConfigInput = z.input<typeof configSchema>;
+/** `VitClipConfig` before defaults are filled in. */
+export type VitClipConfigInput = z.input<typeof vitConfigSchema>;
+
+/** `ResNetClipConfig` before defaults are filled in. */
+export type ResNetClipConfigInput = z.input<typeof resNetConfigSchema>;
+
+/** A configuration before defaults are filled in (`head_width` 64, `mlp_ratio` 4, `quick_gelu` false). */
+export type ClipConfigInput = VitClipConfigInput | ResNetClipConfigInput;
+
+/** Whether the image encoder is a ResNet; otherwise it is a vision transformer. */
+export function hasResNet(config: ClipConfig): config is ResNetClipConfig {
+  return Array.isArray(config.vision_cfg.layers);
+}
+
+/** Whether a document that is still to be checked describes a ResNet. */
+function namesResNet(json: unknown): boolean {
+  const vision = z.looseObject({ vision_cfg: z.looseObject({ layers: z.array(z.unknown()) }) });
+  return vision.safeParse(json).success;
+}
+
+function visionInconsistency(config: ClipConfig): string | null {
+  if (hasResNet(config)) {
+    const { image_size: imageSize, width, head_width: headWidth } = config.vision_cfg;
+    if (imageSize % RESNET_STRIDE !== 0) return `vision_cfg.image_size: not a multiple of ${RESNET_STRIDE}`;
+    if (width % 2 !== 0) return "vision_cfg.width: not even";
+    const channels = RESNET_EXPANSION * width;
+    return channels % headWidth === 0 ? null : `vision_cfg.head_width: does not divide ${RESNET_EXPANSION} · width = ${channels}`;
+  }
+  const { image_size: imageSize, patch_size: patchSize, width, head_width: headWidth } = config.vision_cfg;
+  if (imageSize % patchSize !== 0) return "vision_cfg.image_size: not a multiple of patch_size";
+  return width % headWidth === 0 ? null : "vision_cfg.width: not a multiple of head_width";
+}
 
 /** Rules across fields, each with the field at fault. */
-function inconsistency({ vision_cfg: vision, text_cfg: text }: ClipConfig): string | null {
-  if (vision.image_size % vision.patch_size !== 0) return "vision_cfg.image_size: not a multiple of patch_size";
-  if (vision.width % vision.head_width !== 0) return "vision_cfg.width: not a multiple of head_width";
+function inconsistency(config: ClipConfig): string | null {
+  const { text_cfg: text } = config;
+  const vision = visionInconsistency(config);
+  if (vision !== null) return vision;
   if (text.width % text.heads !== 0) return "text_cfg.width: not a multiple of heads";
   return null;
 }
@@ -47,14 +97,15 @@ function inconsistency({ vision_cfg: vision, text_cfg: text }: ClipConfig): stri
  * @throws InputError naming the first field at fault. A field that is not understood is an error: the model would be another.
  */
 export function parseClipConfig(json: unknown, where = "CLIP configuration"): ClipConfig {
-  const parsed = configSchema.safeParse(json);
+  const schema: z.ZodType<ClipConfig> = namesResNet(json) ? resNetConfigSchema : vitConfigSchema;
+  const parsed = schema.safeParse(json);
   const issue = parsed.success ? null : parsed.error.issues[0]!;
   const problem = parsed.success ? inconsistency(parsed.data) : `${issue!.path.join(".") || "the document"}: ${issue!.message}`;
   if (parsed.success && problem === null) return parsed.data;
   throw new InputError({
     where,
     got: problem!,
-    expected: "an open_clip model configuration of a vision transformer: embed_dim, quick_gelu, vision_cfg, text_cfg",
+    expected: "an open_clip model configuration of a vision transformer or a ResNet: embed_dim, quick_gelu, vision_cfg, text_cfg",
     next: "known model names need no configuration",
   });
 }

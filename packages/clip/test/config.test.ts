@@ -8,6 +8,11 @@ const config = {
   text_cfg: { context_length: 4, vocab_size: 8, width: 8, heads: 2, layers: 1 },
 };
 
+const resNet = {
+  ...config,
+  vision_cfg: { image_size: 64, layers: [1, 2, 1, 1] as [number, number, number, number], width: 4, patch_size: null },
+};
+
 describe("parseClipConfig", () => {
   it("fills in open_clip's defaults", () => {
     const parsed = parseClipConfig(config);
@@ -16,9 +21,23 @@ describe("parseClipConfig", () => {
     expect(visionSpec(config)).toMatchObject({ heads: 2, mlpWidth: 512, activation: "gelu" });
   });
 
+  it("takes a list of layers for a ResNet, whose heads share 32 times its width", () => {
+    const parsed = parseClipConfig(resNet);
+    expect(parseClipConfig(parsed)).toEqual(parsed);
+    expect(visionSpec(resNet)).toMatchObject({ family: "resnet", imageSize: 64, layers: [1, 2, 1, 1], width: 4, heads: 2, outputWidth: 8 });
+    const [positions] = visionSpec(resNet).blocks.filter(({ kind }) => kind === "positional_embedding");
+    expect(positions!.shape).toEqual([5, 128]);
+  });
+
   it.each([
     ["embed_dim", { ...config, embed_dim: 0 }],
-    ["vision_cfg.layers", { ...config, vision_cfg: { ...config.vision_cfg, layers: [3, 4, 6, 3] } }],
+    ["vision_cfg.layers", { ...config, vision_cfg: { ...config.vision_cfg, layers: "many" } }],
+    ["vision_cfg.layers", { ...resNet, vision_cfg: { ...resNet.vision_cfg, layers: [3, 4, 6] } }],
+    ["vision_cfg.layers.1", { ...resNet, vision_cfg: { ...resNet.vision_cfg, layers: [3, 0, 6, 3] } }],
+    ["vision_cfg.patch_size", { ...resNet, vision_cfg: { ...resNet.vision_cfg, patch_size: 16 } }],
+    ["vision_cfg.image_size", { ...resNet, vision_cfg: { ...resNet.vision_cfg, image_size: 100 } }],
+    ["vision_cfg.width", { ...resNet, vision_cfg: { ...resNet.vision_cfg, width: 3 } }],
+    ["vision_cfg.head_width", { ...resNet, vision_cfg: { ...resNet.vision_cfg, head_width: 48 } }],
     ["patch_size", { ...config, vision_cfg: { ...config.vision_cfg, patch_size: 3 } }],
     ["head_width", { ...config, vision_cfg: { ...config.vision_cfg, head_width: 48 } }],
     ["heads", { ...config, text_cfg: { ...config.text_cfg, heads: 3 } }],
@@ -32,12 +51,15 @@ describe("parseClipConfig", () => {
 
 describe("knownModel", () => {
   // Parameters of the image and the text tower without logit_scale, in millions (Radford et al. 2021; open_clip's model profile).
-  it.each([["ViT-B-32", 87.85, 63.43], ["ViT-B-16", 86.19, 63.43], ["ViT-L-14", 303.97, 123.65], ["ViT-L-14-336", 304.29, 123.65]])(
+  it.each([
+    ["ViT-B-32", 87.85, 63.43], ["ViT-B-16", 86.19, 63.43], ["ViT-L-14", 303.97, 123.65], ["ViT-L-14-336", 304.29, 123.65],
+    ["RN50", 38.32, 63.69], ["RN101", 56.26, 63.43],
+  ])(
     "%s has the published number of parameters", (name, image, text) => {
       const count = (blocks: readonly { shape: readonly number[] }[]): number => blocks.reduce((sum, { shape }) => sum + sizeOf(shape), 0) / 1e6;
       expect(count(visionSpec(knownModel(name)).blocks)).toBeCloseTo(image, 1);
       expect(count(textSpec(knownModel(name)).blocks)).toBeCloseTo(text, 1);
-      expect(visionSpec(knownModel(name)).activation).toBe("quick_gelu");
+      expect(textSpec(knownModel(name)).activation).toBe("quick_gelu");
     },
   );
 

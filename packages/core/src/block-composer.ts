@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import { checkCoefficients } from "./composed-weights.js";
 import { zerosLike, type Composition, type IndexedBlock, type NamedArrays, type NamedTensors } from "./composition.js";
-import type { EncoderSpec } from "./encoder-spec.js";
+import { buffersOf, type EncoderSpec } from "./encoder-spec.js";
 import { widen, type NamedHostTensors } from "./state-dict.js";
 import type { TaskVector } from "./task-vector.js";
 
@@ -56,6 +56,13 @@ export class BlockComposer {
   /** θ0 as tensors, which the caller owns. */
   baseBlocks(): BlockTensors {
     return this.#each((at) => this.#baseOf(at));
+  }
+
+  /** The buffers of the base model as tensors, which the caller owns: composing leaves them as they are. */
+  baseBuffers(): BlockTensors {
+    return new Map(buffersOf(this.spec).map(({ name, shape }) => {
+      return [name, tf.tensor(widen(this.base.get(name)!), [...shape], "float32")];
+    }));
   }
 
   /** θ, composed; the caller owns the tensors. */

@@ -1,13 +1,12 @@
 import { sameShape } from "./element-type.js";
-import type { EncoderSpec } from "./encoder-spec.js";
+import { buffersOf, type EncoderSpec } from "./encoder-spec.js";
 import { InputError } from "./errors.js";
-import type { HostTensor, NamedHostTensors } from "./state-dict.js";
+import { isBuffer, widen, type HostTensor, type NamedHostTensors } from "./state-dict.js";
 
 /** An error message names so many differences: enough to see the pattern. */
 const NAMED_DIFFERENCES = 3;
 
-/** State-dict entries that are not parameters. */
-const BUFFER = /\.(running_mean|running_var|num_batches_tracked|attn_mask)$/;
+const DAMAGED = "the file is damaged or its training diverged: take another checkpoint";
 
 const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
@@ -21,17 +20,22 @@ function firstNonFinite(tensor: HostTensor): number {
 
 /** Names that belong to this encoder's network and that its spec does not have: a deeper model, or another family. */
 function unexpected(spec: EncoderSpec, tensors: NamedHostTensors): string[] {
-  const buffers = spec.family === "resnet" ? spec.buffers : [];
-  const known = new Set([...spec.blocks, ...buffers].map(({ name }) => name));
+  const known = new Set([...spec.blocks, ...buffersOf(spec)].map(({ name }) => name));
   const own = spec.family === "text" ? `${spec.prefix}transformer.` : spec.prefix;
-  return [...tensors.keys()].filter((name) => name.startsWith(own) && !known.has(name) && !BUFFER.test(name));
+  return [...tensors.keys()].filter((name) => name.startsWith(own) && !known.has(name) && !isBuffer(name));
+}
+
+/** Index of the first value of a buffer that cannot be: not finite, or a variance below zero; −1. */
+function firstImpossible(name: string, tensor: HostTensor): number {
+  const bad = firstNonFinite(tensor);
+  return bad < 0 && name.endsWith(".running_var") ? widen(tensor).findIndex((value) => value < 0) : bad;
 }
 
 /**
- * Checks that tensors fit a model: every block there, shaped as specified, finite, and no further block of the same
- * network. Buffers and the names of other networks in the same file are ignored.
+ * Checks that tensors fit a model: every block and every buffer of the model there, shaped as specified, finite, and no
+ * further block of the same network. Other buffers and the names of other networks in the same file are ignored.
  * @param where what is being checked, for the message: "base model", "task vector X".
- * @param options.partial blocks may be missing (task vectors: a missing block is zero).
+ * @param options.partial blocks may be missing, and buffers play no part (task vectors: a missing block is zero).
  * @throws InputError naming the first three differences.
  */
 export function checkBlocks(
@@ -41,7 +45,8 @@ export function checkBlocks(
   options: { partial?: boolean } = {},
 ): void {
   const differences: string[] = [];
-  for (const { name, shape } of [...spec.blocks, ...(spec.family === "resnet" && !options.partial ? spec.buffers : [])]) {
+  const buffers = options.partial ? [] : buffersOf(spec);
+  for (const { name, shape } of [...spec.blocks, ...buffers]) {
     const tensor = tensors.get(name);
     if (tensor === undefined) {
       if (!options.partial) differences.push(`"${name}" is missing`);
@@ -51,11 +56,12 @@ export function checkBlocks(
   }
   differences.push(...unexpected(spec, tensors).map((name) => `"${name}" is unexpected`));
   if (differences.length > 0) {
+    const parts = `${spec.blocks.length} blocks${buffers.length > 0 ? ` and ${buffers.length} buffers` : ""}`;
     const rest = differences.length - NAMED_DIFFERENCES;
     throw new InputError({
       where: `blocks of ${where}`,
       got: differences.slice(0, NAMED_DIFFERENCES).join("; ") + (rest > 0 ? `; and ${rest} more differences` : ""),
-      expected: `the ${spec.blocks.length} blocks of the model's ${spec.family} encoder`,
+      expected: `the ${parts} of the model's ${spec.family} encoder`,
       next: "give the configuration that this checkpoint was made with, or a checkpoint of this model",
     });
   }
@@ -68,7 +74,18 @@ export function checkBlocks(
       where: `block "${name}" of ${where}`,
       got: `${value} at element ${bad}`,
       expected: "finite weights",
-      next: "the file is damaged or its training diverged: take another checkpoint",
+      next: DAMAGED,
+    });
+  }
+  for (const { name } of buffers) {
+    const tensor = tensors.get(name)!;
+    const bad = firstImpossible(name, tensor);
+    if (bad < 0) continue;
+    throw new InputError({
+      where: `buffer "${name}" of ${where}`,
+      got: `${widen(tensor)[bad]} at element ${bad}`,
+      expected: name.endsWith(".running_var") ? "variances: finite, not negative" : "finite values",
+      next: DAMAGED,
     });
   }
 }

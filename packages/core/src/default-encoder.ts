@@ -39,10 +39,11 @@ async function checkInputs(spec: EncoderSpec, inputs: Tensor): Promise<void> {
 
 /** The network as a function of its blocks alone, with the derivatives that the encoder needs of it. */
 class Network {
-  constructor(readonly features: EncoderFunction) {}
+  /** @param buffers constants, which the network owns. */
+  constructor(readonly features: EncoderFunction, readonly buffers: BlockTensors) {}
 
   evaluate(blocks: BlockTensors, inputs: Tensor): Tensor2D {
-    return this.features((name) => blocks.get(name)!, inputs);
+    return this.features((name) => blocks.get(name)!, inputs, (name) => this.buffers.get(name)!);
   }
 
   /** dL/d(block) for every block, from dL/d(features) `(batch, D)`. */
@@ -62,6 +63,10 @@ class Network {
       return tf.addN([...gradients].map(([name, gradient]) => tf.sum(tf.mul(gradient, steps.get(name)!)))) as Scalar;
     };
     return tf.grad(inner)(tf.zeros([...shape])) as Tensor2D;
+  }
+
+  dispose(): void {
+    disposeBlocks(this.buffers);
   }
 }
 
@@ -139,6 +144,7 @@ class DefaultComposedEncoder implements ComposedEncoder {
   }
 
   dispose(): void {
+    this.network.dispose();
     disposeBlocks(this.state.blocks);
     if (this.state.steps !== null) disposeBlocks(this.state.steps);
   }
@@ -146,7 +152,7 @@ class DefaultComposedEncoder implements ComposedEncoder {
 
 class DefaultCompiledEncoder implements CompiledEncoder {
   #composer: BlockComposer | null;
-  readonly #network: Network;
+  readonly #features: EncoderFunction;
 
   constructor(
     composer: BlockComposer,
@@ -155,7 +161,7 @@ class DefaultCompiledEncoder implements CompiledEncoder {
     readonly options: CompileOptions,
   ) {
     this.#composer = composer;
-    this.#network = new Network(encoderFunction(spec));
+    this.#features = encoderFunction(spec);
   }
 
   #live(): BlockComposer {
@@ -177,13 +183,14 @@ class DefaultCompiledEncoder implements CompiledEncoder {
       // The caller may go on to change its arrays in place, as an optimiser does.
       const own = Object.fromEntries(Object.entries(coefficients).map(([name, values]) => [name, values.slice()]));
       const linearised = this.options.mode === "linearised";
-      resolve(new DefaultComposedEncoder(this.#network, {
+      const state: Composed = {
         composer,
         coefficients: own,
-        blocks: linearised ? composer.baseBlocks() : composer.compose(own),
         steps: linearised ? composer.steps(own) : null,
+        blocks: linearised ? composer.baseBlocks() : composer.compose(own),
         microBatch: this.options.microBatch ?? Infinity,
-      }));
+      };
+      resolve(new DefaultComposedEncoder(new Network(this.#features, composer.baseBuffers()), state));
     });
   }
 

@@ -48,23 +48,42 @@ export interface TextTransformerSpec extends TransformerSizes {
   readonly vocabularySize: number;
 }
 
-/** ResNet of CLIP with anti-aliased strides and attention pooling (RN50, RN101). */
+/** A constant tensor of the pre-trained model: stored beside the parameters, never composed and never trained. */
+export interface BufferSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/**
+ * ResNet of CLIP with anti-aliased strides and attention pooling (RN50, RN101): features `(batch, outputWidth)` of
+ * images `(batch, imageSize, imageSize, 3)`.
+ */
 export interface ModifiedResNetSpec {
   readonly family: "resnet";
   readonly prefix: string;
   readonly imageSize: number;
   /** Bottlenecks in each of the four stages. */
   readonly layers: readonly [number, number, number, number];
+  /** Channels after the stem; attention pooling has 32 times as many. */
   readonly width: number;
+  /** Of attention pooling. */
   readonly heads: number;
   readonly outputWidth: number;
   readonly blocks: readonly BlockSpec[];
-  /** Running statistics of BatchNorm: read from the base model, never composed. */
-  readonly buffers: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** Running statistics of BatchNorm: those of the base model stay in every composed and fine-tuned one. */
+  readonly buffers: readonly BufferSpec[];
 }
 
+/** An encoder of images `(batch, imageSize, imageSize, 3)`. */
+export type ImageEncoderSpec = VitSpec | ModifiedResNetSpec;
+
 /** What an encoder is, as data: backends compile it, `clip` builds it from a config. */
-export type EncoderSpec = VitSpec | TextTransformerSpec | ModifiedResNetSpec;
+export type EncoderSpec = ImageEncoderSpec | TextTransformerSpec;
+
+/** The constant tensors that an encoder reads from its base model. */
+export function buffersOf(spec: EncoderSpec): readonly BufferSpec[] {
+  return spec.family === "resnet" ? spec.buffers : [];
+}
 
 /** The shape of one batch of inputs. */
 export function inputShape(spec: EncoderSpec, batch: number): number[] {

@@ -20,6 +20,14 @@ export type HostTensor =
 
 export type NamedHostTensors = ReadonlyMap<string, HostTensor>;
 
+/** State-dict entries that are not parameters, whatever the network. */
+const BUFFER = /\.(running_mean|running_var|num_batches_tracked|attn_mask)$/;
+
+/** Whether a name is that of a buffer, such as BatchNorm's running statistics: no part of a task vector. */
+export function isBuffer(name: string): boolean {
+  return BUFFER.test(name);
+}
+
 function aligned(bytes: Uint8Array, width: number): Uint8Array {
   return bytes.byteOffset % width === 0 ? bytes : bytes.slice();
 }

@@ -1,7 +1,7 @@
 import { sameShape, sizeOf } from "./element-type.js";
 import { InputError } from "./errors.js";
 import { float32ToFloat16 } from "./half.js";
-import { widen, type HostTensor, type NamedHostTensors } from "./state-dict.js";
+import { isBuffer, widen, type HostTensor, type NamedHostTensors } from "./state-dict.js";
 
 /** τ = θ − θ0 by block name (paper, section 2). A block that is absent counts as zero. */
 export interface TaskVector {
@@ -56,10 +56,14 @@ function map(name: string, vector: TaskVector, storage: Storage, rule: (x: numbe
   return { name, blocks };
 }
 
-/** τ = fine-tuned − base, computed in float32 and then stored as asked. Blocks are those of `base`. */
+/**
+ * τ = fine-tuned − base, computed in float32 and then stored as asked. Blocks are those of `base`, matched by name;
+ * buffers are no parameters and have no part in it.
+ */
 export function difference(name: string, base: NamedHostTensors, finetuned: NamedHostTensors, storage: Storage = "F16"): TaskVector {
   const blocks = new Map<string, HostTensor>();
   for (const [block, from] of base) {
+    if (isBuffer(block)) continue;
     const to = finetuned.get(block);
     if (to === undefined) {
       throw new InputError({ where: `fine-tuned model "${name}"`, got: `no block "${block}"`, expected: "every block of the base model" });

@@ -61,3 +61,45 @@ describe("checkBlocks", () => {
     }
   });
 });
+
+describe("checkBlocks of a ResNet", () => {
+  const resNet = visionSpec({
+    embed_dim: 4,
+    vision_cfg: { image_size: 32, layers: [1, 1, 1, 1], width: 2, head_width: 32 },
+    text_cfg: { context_length: 4, vocab_size: 8, width: 8, heads: 2, layers: 1 },
+  });
+  const whole = randomParameters(resNet, new Random(0));
+  const [mean, variance] = ["visual.layer1.0.bn2.running_mean", "visual.layer1.0.bn2.running_var"] as const;
+
+  function withTensor(name: string, data: readonly number[] | null): NamedHostTensors {
+    const tensors = new Map(whole);
+    tensors.delete(name);
+    return data === null ? tensors : tensors.set(name, { dtype: "F32", shape: [data.length], data: Float32Array.from(data) });
+  }
+
+  it("accepts the whole model, and statistics that the model lacks", () => {
+    expect(() => checkBlocks(resNet, whole, "base")).not.toThrow();
+    expect(() => checkBlocks(resNet, withTensor("visual.bn1.num_batches_tracked", [9]), "base")).not.toThrow();
+  });
+
+  it("refuses a base model without its running statistics, or with those of another width", () => {
+    expect(() => checkBlocks(resNet, withTensor(mean, null), "base")).toThrow(InputError);
+    expect(() => checkBlocks(resNet, withTensor(mean, null), "base")).toThrow(
+      new RegExp(`"${mean}" is missing[^]*${resNet.blocks.length} blocks and \\d+ buffers`),
+    );
+    expect(() => checkBlocks(resNet, withTensor(variance, [1, 1, 1]), "base")).toThrow(/bn2\.running_var" is \[3\] instead of \[2\]/);
+  });
+
+  it.each([[mean, NaN, "finite"], [variance, Infinity, "finite, not negative"], [variance, -0.5, "not negative"]])(
+    "refuses %s with %f", (name, value, expected) => {
+      const check = (): void => { checkBlocks(resNet, withTensor(name, [1, value]), "base"); };
+      expect(check).toThrow(InputError);
+      expect(check).toThrow(new RegExp(`buffer "${name}" of base[^]*${value} at element 1[^]*${expected}`));
+    },
+  );
+
+  it("asks no statistics of a task vector", () => {
+    expect(() => checkBlocks(resNet, new Map([...whole].slice(0, 3)), "vector", { partial: true })).not.toThrow();
+    expect(() => checkBlocks(resNet, withTensor(mean, [NaN]), "vector", { partial: true })).not.toThrow();
+  });
+});

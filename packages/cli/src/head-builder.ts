@@ -1,0 +1,118 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { loadBase, openCheckpoint } from "@atlas-tv/checkpoints";
+import { textSpec, WordTokenizer, zeroShotHead } from "@atlas-tv/clip";
+import { dense, InputError, readFloat32, type Backend, type ClassificationHead, type Dataset } from "@atlas-tv/core";
+import type { LoadedModel } from "./loaded-model.js";
+
+/** Remarks about unknown words name so many classes. */
+const NAMED_CLASSES = 5;
+
+export interface HeadContext {
+  readonly backend: Backend;
+  readonly threads?: number;
+  /** Receives what a reader should know about the head. */
+  readonly remark: (text: string) => void;
+}
+
+function readVocabulary(path: string): WordTokenizer {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    throw new InputError(
+      {
+        where: path,
+        got: cause instanceof Error ? cause.message : String(cause),
+        expected: "a JSON file with the words of the text encoder",
+      },
+      { cause },
+    );
+  }
+  return WordTokenizer.fromJSON(json, path);
+}
+
+/** The words of a class name that the text encoder never saw. */
+function unknownWords(tokenizer: WordTokenizer, className: string): { unknown: string[]; count: number } {
+  const words = className.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
+  return { unknown: words.filter((word) => tokenizer.encode([word]).data.includes(tokenizer.unknownId)), count: words.length };
+}
+
+function checkWords(tokenizer: WordTokenizer, dataset: Dataset, model: LoadedModel, remark: (text: string) => void): void {
+  const found = dataset.classNames.map((name) => ({ name, ...unknownWords(tokenizer, name) }));
+  const blank = found.filter(({ unknown, count }) => unknown.length === count);
+  if (blank.length > 0) {
+    const others = blank.length === 1 ? "" : `, and so ${blank.length - 1} more`;
+    throw new InputError({
+      where: `head of ${dataset.name}`,
+      got: `class name "${blank[0]!.name}" without any word that the model knows${others}`,
+      expected: `at least one word of the ${tokenizer.words.length} in vocabulary.json in every class name`,
+      next: `rename the class in words of that list, or put head_${dataset.name}Val.safetensors into ${model.folder.path}`,
+    });
+  }
+  const partly = found.filter(({ unknown }) => unknown.length > 0);
+  for (const { name, unknown, count } of partly.slice(0, NAMED_CLASSES)) {
+    remark(`${unknown.length} of ${count} words of class name "${name}" are unknown to the model: ${unknown.join(", ")}`);
+  }
+  if (partly.length > NAMED_CLASSES) remark(`${partly.length - NAMED_CLASSES} more class names have unknown words`);
+}
+
+/** Builds the zero-shot head of a data set from its class names, with the model's own text encoder. */
+export async function buildHead(
+  model: LoadedModel,
+  dataset: Dataset,
+  { backend, threads, remark }: HeadContext,
+): Promise<ClassificationHead> {
+  const vocabulary = join(model.folder.path, "vocabulary.json");
+  if (!existsSync(vocabulary)) {
+    throw new InputError({
+      where: `head of ${dataset.name}`,
+      got: `neither head_${dataset.name}Val.safetensors nor vocabulary.json in ${model.folder.path}`,
+      expected: "a saved head, or the words that the class names are embedded with",
+    });
+  }
+  const tokenizer = readVocabulary(vocabulary);
+  const spec = textSpec(model.config);
+  const fits = tokenizer.vocabularySize === spec.vocabularySize && tokenizer.contextLength === spec.contextLength;
+  if (!fits) {
+    throw new InputError({
+      where: vocabulary,
+      got: `${tokenizer.vocabularySize} ids, texts of ${tokenizer.contextLength}`,
+      expected: `text_cfg of open_clip_config.json: ${spec.vocabularySize} ids, texts of ${spec.contextLength}`,
+    });
+  }
+  checkWords(tokenizer, dataset, model, remark);
+  const file = await openCheckpoint(model.folder.basePath);
+  try {
+    const scale = file.tensors.get("logit_scale") ?? file.tensors.get("model.logit_scale");
+    if (scale === undefined) {
+      throw new InputError({
+        where: model.folder.basePath,
+        got: "no logit_scale",
+        expected: "a full CLIP: image encoder, text encoder and logit_scale",
+      });
+    }
+    const [logitScale = 0] = await readFloat32(scale, "logit_scale");
+    const encoder = await backend.compile(
+      spec,
+      await loadBase(spec, file.tensors, model.folder.basePath),
+      [],
+      dense(),
+      threads === undefined ? {} : { threads },
+    );
+    try {
+      return await zeroShotHead({
+        encoder,
+        tokenize: (texts) => tokenizer.encode(texts),
+        classNames: dataset.classNames,
+        templates: dataset.templates,
+        logitScale,
+        name: dataset.name,
+      });
+    } finally {
+      encoder.dispose();
+    }
+  } finally {
+    await file.close();
+  }
+}
