@@ -1,7 +1,7 @@
 import {
-  accuracyOf, blockwise, cosineSchedule, CrossEntropyObjective, encodeAll, headLogits, learn, linearProbe, Random,
+  accuracyOf, cosineSchedule, CrossEntropyObjective, encodeAll, evaluate, headLogits, learn, linearProbe, Random,
   trainingTransform, validationTransform,
-  type Accuracy, type Backend, type ClassificationHead, type Composition, type Dataset, type ImageEncoderSpec,
+  type Accuracy, type Backend, type ClassificationHead, type CompiledEncoder, type Dataset, type ImageEncoderSpec,
   type LabelledBatch, type LabelledFeatures, type Learned, type LearnerState, type NamedArrays, type NamedHostTensors, type Normalisation, type ProgressSink, type TaskVector,
 } from "@atlas-tv/core";
 import { evaluationBatches, fewShots, labelledBatches, oversample, splitTrainValidation } from "@atlas-tv/datasets";
@@ -26,7 +26,7 @@ export const RECIPE = {
 } as const;
 
 /** Validation during training looks at no more images than this. */
-const VALIDATION_IMAGES = 500;
+const VALIDATION_IMAGES = 250;
 
 const EVALUATION_BATCH = 250;
 
@@ -51,15 +51,13 @@ export function reportedImages(task: FewShotTask, part: "test" | "validation"): 
     : evaluationBatches({ source: dataset.train, indices: splits(task).validation, batchSize: EVALUATION_BATCH, transform });
 }
 
-/** Features of images under θ0 + Σ λτ. */
-export async function featuresOf(task: FewShotTask, composition: Composition, coefficients: NamedArrays | null, images: AsyncIterable<LabelledBatch>): Promise<LabelledFeatures> {
-  const encoder = await task.backend.compile(task.spec, task.base, task.vectors, composition);
+/** Features of images under θ0 + Σ λτ; without coefficients under θ0. */
+export async function featuresOf(encoder: CompiledEncoder, coefficients: NamedArrays | null, images: AsyncIterable<LabelledBatch>): Promise<LabelledFeatures> {
   const composed = await encoder.compose(coefficients ?? encoder.initialCoefficients());
   try {
     return await encodeAll(composed, images);
   } finally {
     composed.dispose();
-    encoder.dispose();
   }
 }
 
@@ -69,10 +67,10 @@ export function headAccuracy(task: FewShotTask, features: LabelledFeatures): Pro
 }
 
 /** A linear probe on frozen zero-shot features of the shots. */
-export async function probeAccuracy(task: FewShotTask, shots: Int32Array, reported: LabelledFeatures, seed: number): Promise<Accuracy> {
+export async function probeAccuracy(task: FewShotTask, encoder: CompiledEncoder, shots: Int32Array, reported: LabelledFeatures, seed: number): Promise<Accuracy> {
   const transform = validationTransform(task.spec.imageSize, task.normalisation);
   const images = evaluationBatches({ source: task.dataset.train, indices: shots, batchSize: EVALUATION_BATCH, transform });
-  const features = await featuresOf(task, blockwise(), null, images);
+  const features = await featuresOf(encoder, null, images);
   const probe = await linearProbe.fit({ head: task.head, shots: features, options: {}, random: new Random(seed) });
   return accuracyOf(reported, (rows) => probe.logits(rows));
 }
@@ -85,7 +83,7 @@ export interface LearningHooks {
 }
 
 /** Learns the coefficients from the shots: cross-entropy with the frozen text head, AdamW, cosine. */
-export async function learnFromShots(task: FewShotTask, composition: Composition, shots: Int32Array, seed: number, hooks: LearningHooks = {}): Promise<Learned> {
+export async function learnFromShots(task: FewShotTask, encoder: CompiledEncoder, shots: Int32Array, seed: number, hooks: LearningHooks = {}): Promise<Learned> {
   const { dataset, spec, normalisation, head } = task;
   const random = new Random(seed).fork("training");
   const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
@@ -97,21 +95,16 @@ export async function learnFromShots(task: FewShotTask, composition: Composition
     batchSize: EVALUATION_BATCH,
     transform: validationTransform(spec.imageSize, normalisation),
   });
-  const encoder = await task.backend.compile(spec, task.base, task.vectors, composition);
-  try {
-    return await learn({
-      encoder,
-      objective: new CrossEntropyObjective(head),
-      batches: (epoch) => labelledBatches({ ...training, epoch }),
-      batchesPerEpoch: Math.ceil(indices.length / RECIPE.batchSize),
-      epochs: RECIPE.epochs,
-      learningRate: RECIPE.learningRate,
-      adamw: { weightDecay: RECIPE.weightDecay },
-      schedule: cosineSchedule(),
-      evaluate: async (composed) => ({ accuracy: (await accuracyOf(await encodeAll(composed, watched), (rows) => headLogits(head, rows))).accuracy }),
-      ...hooks,
-    });
-  } finally {
-    encoder.dispose();
-  }
+  return learn({
+    encoder,
+    objective: new CrossEntropyObjective(head),
+    batches: (epoch) => labelledBatches({ ...training, epoch }),
+    batchesPerEpoch: Math.ceil(indices.length / RECIPE.batchSize),
+    epochs: RECIPE.epochs,
+    learningRate: RECIPE.learningRate,
+    adamw: { weightDecay: RECIPE.weightDecay },
+    schedule: cosineSchedule(),
+    evaluate: async (composed) => ({ accuracy: (await evaluate(composed, watched, head)).accuracy }),
+    ...hooks,
+  });
 }

@@ -3,14 +3,14 @@ import { parseArgs } from "node:util";
 import { CpuBackend } from "@atlas-tv/backend-cpu";
 import { assertWritable, openModelFolder, sha256File, writeComposition, writeRun, writeSplits, type DatasetSplit, type ModelFolder } from "@atlas-tv/checkpoints";
 import { parseClipConfig, visionSpec } from "@atlas-tv/clip";
-import { accuracyGain, blockwise, isotropic, type NamedArrays } from "@atlas-tv/core";
+import { accuracyGain, blockwise, isotropic, type CompiledEncoder, type Composition, type NamedArrays } from "@atlas-tv/core";
 import { mnist } from "@atlas-tv/datasets";
 import { ZOO_MODEL, zooCheckpoints } from "@atlas-tv/zoo";
 import { AccuracyTable } from "./accuracy-table.js";
 import { drawShots, featuresOf, headAccuracy, learnFromShots, probeAccuracy, RECIPE, reportedImages, splits, type FewShotTask } from "./few-shots.js";
 
 const TARGET = "MNIST";
-const COMPOSITIONS = { isotropic: isotropic(), "aTLAS blockwise": blockwise() };
+const OURS = "aTLAS blockwise";
 
 const { values: flags } = parseArgs({
   options: {
@@ -46,13 +46,17 @@ const sources = {
 };
 note(`${TARGET} with the task vectors of ${task.vectors.map(({ name }) => name).join(", ")}`);
 
+const compile = (composition: Composition): Promise<CompiledEncoder> => task.backend.compile(task.spec, task.base, task.vectors, composition);
+const encoders = { isotropic: await compile(isotropic()), [OURS]: await compile(blockwise()) };
+const pretrained = encoders[OURS]!;
+
 const reported = reportedImages(task, flags.validate ? "validation" : "test");
 const table = new AccuracyTable(shots);
-const zeroShotFeatures = await featuresOf(task, blockwise(), null, reported);
+const zeroShotFeatures = await featuresOf(pretrained, null, reported);
 const testImages = zeroShotFeatures.labels.length;
 table.addConstant("zero-shot", (await headAccuracy(task, zeroShotFeatures)).accuracy);
 
-async function save(name: string, composition: (typeof COMPOSITIONS)[keyof typeof COMPOSITIONS], coefficients: NamedArrays, seed: number): Promise<void> {
+async function save(name: string, composition: Composition, coefficients: NamedArrays, seed: number): Promise<void> {
   await writeComposition(join(folder, name, "composition.safetensors"), {
     coefficients, shapes: composition.shapes(task.spec.blocks, task.vectors.length), composition: composition.id, mode: "standard",
     blocks: task.spec.blocks.map((block) => block.name), ...sources, model: JSON.parse(JSON.stringify(model.config)), seed,
@@ -64,28 +68,29 @@ for (const k of shots) {
   for (const seed of seeds) {
     const indices = drawShots(task, k, seed);
     drawn.push({ seed, subsample: String(k), indices });
-    table.add("linear probe", k, (await probeAccuracy(task, indices, zeroShotFeatures, seed)).accuracy);
-    for (const [method, composition] of Object.entries(COMPOSITIONS)) {
+    table.add("linear probe", k, (await probeAccuracy(task, pretrained, indices, zeroShotFeatures, seed)).accuracy);
+    for (const [method, encoder] of Object.entries(encoders)) {
       const label = `k = ${k}, seed ${seed}, ${method}`;
-      const { last } = await learnFromShots(task, composition, indices, seed, {
+      const { last } = await learnFromShots(task, encoder, indices, seed, {
         onEvent: (event) => {
           if (event.type === "epoch" && process.stderr.isTTY) process.stderr.write(`\r${label}: epoch ${event.record.epoch}/${event.epochs}, loss ${event.record.loss.toFixed(3)} `);
         },
       });
-      const { accuracy } = await headAccuracy(task, await featuresOf(task, composition, last, reported));
+      const { accuracy } = await headAccuracy(task, await featuresOf(encoder, last, reported));
       note(`${process.stderr.isTTY ? "\r" : ""}${label}: ${(100 * accuracy).toFixed(1)}%                `);
       table.add(method, k, accuracy);
-      await save(`k${k}-seed${seed}-${composition.id}`, composition, last, seed);
+      await save(`k${k}-seed${seed}-${encoder.composition.id}`, encoder.composition, last, seed);
     }
   }
 }
+Object.values(encoders).forEach((encoder) => { encoder.dispose(); });
 if (!flags.validate) table.addConstant("fine-tuned (all labels)", model.accuracies("ft_accuracies")[TARGET]!);
 
 const { train, validation } = splits(task);
 await writeSplits(join(folder, "splits.json"), [{ name: TARGET, size: task.dataset.train.length, seed: 0, train, validation, shots: drawn }]);
 const { device, versions } = await task.backend.probe();
 const zeroShot = table.at("zero-shot", shots[0]!).mean;
-const measured = ["linear probe", ...Object.keys(COMPOSITIONS)].flatMap((method) => shots.map((k) => [`${method}, k = ${k}`, table.at(method, k).mean] as const));
+const measured = ["linear probe", ...Object.keys(encoders)].flatMap((method) => shots.map((k) => [`${method}, k = ${k}`, table.at(method, k).mean] as const));
 await writeRun(join(folder, "run.json"), {
   command: "examples/few-shots", options: { ...RECIPE, shots, seeds, target: TARGET, validate: flags.validate }, seed: seeds.join(","),
   backend: { id: task.backend.id, device }, versions: { ...versions, node: process.versions.node },
@@ -96,7 +101,7 @@ await writeRun(join(folder, "run.json"), {
 });
 
 const gain = (k: number, over: string): string => {
-  const { mean, error } = accuracyGain(table.at("aTLAS blockwise", k), table.at(over, k), testImages);
+  const { mean, error } = accuracyGain(table.at(OURS, k), table.at(over, k), testImages);
   return `aTLAS − ${over} at k = ${k}: ${(100 * mean).toFixed(1)} ± ${(100 * error).toFixed(1)} points`;
 };
 process.stdout.write(`

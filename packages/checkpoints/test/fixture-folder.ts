@@ -2,8 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+const named = process.env["ATLAS_FIXTURES"] ?? "";
+
 /** Where the golden files are. */
-export const FIXTURES = process.env["ATLAS_FIXTURES"] ?? fileURLToPath(new URL("../../../fixtures/", import.meta.url));
+export const FIXTURES = named === "" ? fileURLToPath(new URL("../../../fixtures/", import.meta.url)) : named;
 
 export function fixture(...parts: string[]): string {
   return join(FIXTURES, ...parts);

@@ -17,8 +17,9 @@ const CORRECT_IT = "give what is expected, and run the command again; atlas <com
 
 /** What people read on stderr: where, got, expected and next for bad input. Only a defect shows a stack. */
 export function describeFailure(error: unknown): string {
-  if (error instanceof InputError)
+  if (error instanceof InputError) {
     return `atlas: ${error.message}${error.facts.next === undefined ? `\n  next: ${CORRECT_IT}` : ""}`;
+  }
   if (error instanceof AbortedError || error instanceof NonFiniteLossError) return `atlas: ${error.message}`;
   return `atlas: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

@@ -206,8 +206,9 @@ export async function runOne(
   }
   const resume = await folder.savedState();
   if (flags.resume && resume === null) remarks.add(`${path} holds no unfinished run: this one starts from the beginning`);
-  if (split.validation.length === 0)
+  if (split.validation.length === 0) {
     remarks.add("no validation images: the last epoch's coefficients are kept, and none is selected");
+  }
   const started = performance.now();
   const progress = terminalProgress(`seed ${runSeed}`, terminal, { quiet: flags.quiet || flags.json });
   let result: FewShotResult;

@@ -130,7 +130,7 @@ export async function findPlugin<K extends PluginKind>(
       where: `--${kind} ${id}`,
       got: `no ${kind} of that name`,
       expected: `one that is installed: ${known.length === 0 ? "none is" : known.join(", ")}`,
-      next: `install one: any package ${prefix}<name>, of this project ${more.join(", ")}; or give a module of your own with --plugin PATH`,
+      next: `install a package ${prefix}<name> (this project's: ${more.join(", ")}), or give your own with --plugin PATH`,
     });
   }
   addPlugin(container, await load(entry, prefix + id));

@@ -34,7 +34,7 @@ function packageFolder(name: string, from: string): string | null {
   return null;
 }
 
-/** The module that `import(name)` would load in the caller's folder or, failing that, in this package's; null when there is none. */
+/** The module that `import(name)` would load in the caller's folder or, failing that, in this package's; null without one. */
 export function packageEntry(name: string): string | null {
   for (const from of [process.cwd(), dirname(fileURLToPath(import.meta.url))]) {
     const folder = packageFolder(name, from);

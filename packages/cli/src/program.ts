@@ -31,7 +31,11 @@ export function createProgram(terminal: Terminal): Command {
   return program;
 }
 
-/** Runs one command line, `args` without the program's own name, and says on the terminal what failed. @returns the exit status */
+/**
+ * Runs one command line and says on the terminal what failed.
+ * @param args without the program's own name.
+ * @returns the exit status.
+ */
 export async function runAtlas(args: readonly string[], terminal: Terminal): Promise<number> {
   try {
     await createProgram(terminal).parseAsync([...args], { from: "user" });

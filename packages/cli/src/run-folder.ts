@@ -121,8 +121,9 @@ export class RunFolder {
   }): Promise<void> {
     if (results.splits !== undefined) await writeSplits(this.at("splits"), results.splits);
     if (results.composition !== undefined) await writeComposition(this.at("composition"), results.composition);
-    if (results.adapter !== undefined)
+    if (results.adapter !== undefined) {
       await writeSafetensorsFile(this.at("adapter"), results.adapter, { format: "atlas-adapter", version: "1" });
+    }
     await writeRun(this.at("run"), results.run);
     this.removeState();
   }

@@ -34,8 +34,9 @@ function numberText(value: number): string {
 function asText(value: unknown): string {
   if (Array.isArray(value)) return value.map(asText).join(",");
   if (typeof value === "number") return numberText(value);
-  if (typeof value === "object" && value !== null)
+  if (typeof value === "object" && value !== null) {
     return JSON.stringify(value, (_key, part: unknown) => (typeof part === "bigint" ? Number(part) : part));
+  }
   return String(value);
 }
 
@@ -45,8 +46,9 @@ function parsed(option: Option, texts: readonly string[], where: string): unknow
     try {
       value = option.parseArg === undefined ? text : option.parseArg(text, value);
     } catch (cause) {
-      if (cause instanceof InputError)
+      if (cause instanceof InputError) {
         throw new InputError({ ...cause.facts, where: `${where} (${cause.facts.where})` }, { cause });
+      }
       if (cause instanceof CommanderError) throw new InputError({ where, got: `"${text}"`, expected: cause.message }, { cause });
       throw cause;
     }
@@ -91,12 +93,13 @@ export function applySettings(command: Command, path: string): void {
     }
     const attribute = option.attributeName();
     const before = seen.get(attribute);
-    if (before !== undefined)
+    if (before !== undefined) {
       throw new InputError({
         where: `--settings ${path}`,
         got: `both "${before}" and "${given}"`,
         expected: "one of them: they set the same flag",
       });
+    }
     seen.set(attribute, given);
     // The value is checked even where the command line goes first: a file that is wrong is wrong.
     const checked = valueOf(option, key, value, `--settings ${path}, "${given}"`);

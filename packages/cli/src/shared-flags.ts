@@ -24,7 +24,10 @@ export function threadsOf({ threads }: BackendFlags): { threads?: number } {
 
 const collect = (value: string, all: readonly string[]): readonly string[] => [...all, value];
 
-/** Adds the flags of every command, and has a settings file fill in what the command line leaves open. Called last: help shows them last. */
+/**
+ * Adds the flags of every command, and has a settings file fill in what the command line leaves open. To be called
+ * last, so that help shows them last.
+ */
 export function addSharedFlags(command: Command): Command {
   return command
     .optionsGroup("Every command:")

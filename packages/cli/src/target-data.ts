@@ -6,13 +6,15 @@ import type { TargetFlags } from "./shared-flags.js";
 export async function loadTarget({ target, dataLocation }: Pick<TargetFlags, "target" | "dataLocation">): Promise<Dataset> {
   const dataset = await datasetByName(target, dataLocation === undefined ? {} : { resolveFrom: [dataLocation] });
   const where = `--target ${target}`;
-  if (dataset.classNames.length < 2)
+  if (dataset.classNames.length < 2) {
     throw new InputError({
       where,
       got: `a single class, "${dataset.classNames[0] ?? ""}"`,
       expected: "at least two classes to tell apart",
     });
-  if (dataset.test.length === 0)
+  }
+  if (dataset.test.length === 0) {
     throw new InputError({ where, got: "no test images", expected: "at least one image to measure accuracy on" });
+  }
   return dataset;
 }

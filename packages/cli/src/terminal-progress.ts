@@ -23,8 +23,9 @@ function metricsText(metrics: Readonly<Record<string, number>>): string {
 function lines(label: string, terminal: Terminal): ShownProgress {
   return {
     onEvent: (event) => {
-      if (event.type === "start" && event.resumedAt > 0)
+      if (event.type === "start" && event.resumedAt > 0) {
         terminal.note(`${label}: going on after epoch ${event.resumedAt} of ${event.epochs}`);
+      }
       if (event.type !== "epoch") return;
       const { epoch, loss, metrics } = event.record;
       terminal.note(`${label}: epoch ${epoch}/${event.epochs} loss ${loss.toFixed(4)} ${metricsText(metrics)}`.trimEnd());

@@ -11,23 +11,38 @@ function patches({ imageSize, patchSize }: VitSpec, images: Tensor, batch: numbe
   return tf.reshape(tf.transpose(stripes, [0, 2, 1, 3]), [batch * grid * grid, patchSize * patchSize * 3]) as Tensor2D;
 }
 
-/**
- * Features `(batch, outputWidth)` of images `(batch, S, S, 3)`, differentiable in the parameters: patch embedding,
- * class token, positions, ln_pre, residual blocks, ln_post of the class token, projection.
- */
-export function vitFeatures(spec: VitSpec, parameters: Parameters, images: Tensor): Tensor2D {
-  const { prefix, width, patchSize } = spec;
+function tokenCount({ imageSize, patchSize }: VitSpec): number {
+  return (imageSize / patchSize) ** 2 + 1;
+}
+
+/** Tokens `(batch · tokens, width)` of images `(batch, S, S, 3)`: the class token, then the embedded patches, with their positions. */
+export function embedImages(spec: VitSpec, parameters: Parameters, images: Tensor): Tensor2D {
+  const { prefix, width } = spec;
   const batch = images.shape[0]!;
-  const tokens = (spec.imageSize / patchSize) ** 2 + 1;
+  const tokens = tokenCount(spec);
 
   // The convolution's kernel (width, 3, patch, patch) in the order of the patches' pixels.
   const kernel = tf.reshape(tf.transpose(parameters(`${prefix}conv1.weight`), [2, 3, 1, 0]), [-1, width]);
   const embedded = tf.reshape(matrixProduct(patches(spec, images, batch), kernel), [batch, tokens - 1, width]);
   const first = tf.add(tf.zeros([batch, 1, width]), parameters(`${prefix}class_embedding`));
   const positioned = tf.add(tf.concat([first, embedded], 1), parameters(`${prefix}positional_embedding`));
-  const rows = layerNorm(tf.reshape(positioned, [batch * tokens, width]) as Tensor2D, `${prefix}ln_pre`, parameters);
+  return tf.reshape(positioned, [batch * tokens, width]) as Tensor2D;
+}
 
-  const out = tf.reshape(residualBlocks(rows, spec, batch, null, prefix, parameters), [batch, tokens, width]);
-  const classTokens = tf.reshape(tf.slice(out, [0, 0, 0], [batch, 1, width]), [batch, width]) as Tensor2D;
-  return matrixProduct(layerNorm(classTokens, `${prefix}ln_post`, parameters), parameters(`${prefix}proj`)) as Tensor2D;
+/** `(batch, width)`: the class token of each image's tokens `(batch · tokens, width)`. */
+export function classTokens(spec: VitSpec, rows: Tensor2D, batch: number): Tensor2D {
+  const byImage = tf.reshape(rows, [batch, tokenCount(spec), spec.width]);
+  return tf.reshape(tf.slice(byImage, [0, 0, 0], [batch, 1, spec.width]), [batch, spec.width]) as Tensor2D;
+}
+
+/**
+ * Features `(batch, outputWidth)` of images `(batch, S, S, 3)`, differentiable in the parameters: patch embedding,
+ * class token, positions, ln_pre, residual blocks, ln_post of the class token, projection.
+ */
+export function vitFeatures(spec: VitSpec, parameters: Parameters, images: Tensor): Tensor2D {
+  const { prefix } = spec;
+  const batch = images.shape[0]!;
+  const rows = layerNorm(embedImages(spec, parameters, images), `${prefix}ln_pre`, parameters);
+  const out = classTokens(spec, residualBlocks(rows, spec, batch, null, prefix, parameters), batch);
+  return matrixProduct(layerNorm(out, `${prefix}ln_post`, parameters), parameters(`${prefix}proj`)) as Tensor2D;
 }

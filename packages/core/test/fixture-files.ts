@@ -7,8 +7,10 @@ import type {
   ClassificationHead, ElementType, EncoderInputs, HostTensor, NamedHostTensors, StateDict, StoredTensor,
 } from "../src/index.js";
 
+const named = process.env["ATLAS_FIXTURES"] ?? "";
+
 /** The folder of golden numbers: `ATLAS_FIXTURES`, or the copy in the repository. */
-export const FIXTURES = process.env["ATLAS_FIXTURES"] ?? join(dirname(fileURLToPath(import.meta.url)), "../../../fixtures");
+export const FIXTURES = named === "" ? join(dirname(fileURLToPath(import.meta.url)), "../../../fixtures") : named;
 
 /** Path of a fixture file, e.g. `fixturePath("encoder/encoder.safetensors")`. */
 export function fixturePath(file: string): string {
@@ -112,6 +114,11 @@ export async function imagesOf(tensors: StateDict, name: string, from = 0, to?: 
     }
   }
   return { data, shape: [end - from, height, width, channels] };
+}
+
+/** How many batches of `fixtureBatchSize` the inputs make. */
+export function fixtureBatchCount(): number {
+  return fixtureJson<{ n_batches: number }>("inputs/expected.json").n_batches;
 }
 
 /** Labels of head `index` for images `from` to `to`. */

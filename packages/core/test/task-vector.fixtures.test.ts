@@ -1,14 +1,21 @@
 import { describe, expect, it } from "vitest";
+import { visionSpec } from "@atlas-tv/clip";
 import {
-  add, applyVector, blockDot, cosineMatrix, difference, dot, negate, norm, power, scale, subtract, widen, type HostTensor, type Storage, type TaskVector,
+  add, applyVector, blockDot, cosineMatrix, difference, dot, encode, isotropic, negate, norm, PlainBackend, power, scale, subtract, widen,
+  type HostTensor, type NamedHostTensors, type Storage, type TaskVector,
 } from "../src/index.js";
-import { checkpointFacts, closeTo, fixtureCheckpoint, fixtureJson, fixtureTensors, floats, tolerance } from "./fixture-files.js";
+import {
+  checkpointFacts, closeTo, fixtureBatchSize, fixtureCheckpoint, fixtureImages, fixtureJson, fixtureTensors, floats, tolerance,
+} from "./fixture-files.js";
+import "./plain-backends.js";
 
 interface Products { dot: number[][]; norm: number[]; cosine: number[][] }
 const expected = fixtureJson<{
   half_rounded: Products;
   float32_unrounded: Products;
-  per_block_norm_tv0_half_rounded: Record<string, number | "NaN">;
+  per_block_norm_tv0_half_rounded: Record<string, number>;
+  per_block_cosine_tv0_tv1_half_rounded: Record<string, number | "NaN">;
+  max_abs_rounding_error_tv0: number;
 }>("task_vectors/expected.json");
 const golden = fixtureTensors("task_vectors/task_vectors.safetensors");
 const { vectors: count } = checkpointFacts();
@@ -39,6 +46,10 @@ async function expectOperation(operation: string, result: TaskVector | ReadonlyM
 }
 
 const exact = tolerance("task_vectors.arithmetic");
+/** TOLERANCES.md: cosines are compared absolutely. */
+const COSINE_LIMIT = 1e-6;
+/** One float32 product and one sum, whichever way a library rounds the scalar. */
+const FLOAT32_LIMIT = 1e-6;
 const widened = half.map((vector): TaskVector => ({ name: vector.name, blocks: new Map([...vector.blocks].map(([name, tensor]): [string, HostTensor] => [name, { dtype: "F32", shape: tensor.shape, data: widen(tensor) }])) }));
 
 describe("task vectors", () => {
@@ -62,7 +73,7 @@ describe("task vectors", () => {
   });
 
   it.each([["half", "F16", half], ["f32", "F32", widened]] as const)("scales and applies in %s storage", async (prefix, storage, tv) => {
-    const limit = prefix === "half" ? tolerance("task_vectors.scale_apply_half") : 1e-6;
+    const limit = prefix === "half" ? tolerance("task_vectors.scale_apply_half") : FLOAT32_LIMIT;
     const scaling = blockOperation(prefix, "scale");
     await expectOperation(scaling.name, scale(tv[0]!, scaling.factor, storage), limit);
     const applying = blockOperation(prefix, "apply");
@@ -79,23 +90,86 @@ describe("task vectors", () => {
       tv.forEach((b, j) => { expect(Math.abs(dot(a, b) - want.dot[i]![j]!)).toBeLessThanOrEqual(limit * want.norm[i]! * want.norm[j]!); });
     });
     cosineMatrix(tv).forEach((row, i) => {
-      row.forEach((cosine, j) => { expect(Math.abs(cosine - want.cosine[i]![j]!)).toBeLessThanOrEqual(1e-6); });
+      row.forEach((cosine, j) => { expect(Math.abs(cosine - want.cosine[i]![j]!)).toBeLessThanOrEqual(COSINE_LIMIT); });
     });
   });
 
   it("measures the norm of every block", () => {
-    for (const [name, want] of Object.entries(expected.per_block_norm_tv0_half_rounded)) {
-      const tensor = block(half[0]!, name.replace(/^model\./, ""));
-      if (want !== "NaN") closeTo(Math.sqrt(blockDot(tensor, tensor)), want, tolerance("task_vectors.dot_norm_cosine"), name);
+    const norms = Object.entries(expected.per_block_norm_tv0_half_rounded);
+    expect(norms.map(([name]) => own(name))).toEqual([...base.keys()]);
+    for (const [name, want] of norms) {
+      const tensor = block(half[0]!, own(name));
+      closeTo(Math.sqrt(blockDot(tensor, tensor)), want, tolerance("task_vectors.dot_norm_cosine"), name);
     }
+  });
+
+  it("measures the cosine of every block, NaN where one is zero", () => {
+    for (const [name, want] of Object.entries(expected.per_block_cosine_tv0_tv1_half_rounded)) {
+      const [[, cosine]] = cosineMatrix(half.slice(0, 2).map((vector) => ({ name, blocks: new Map([[name, block(vector, own(name))]]) }))) as [[number, number]];
+      if (want === "NaN") expect(cosine, name).toBeNaN();
+      else expect(Math.abs(cosine - want), name).toBeLessThanOrEqual(COSINE_LIMIT);
+    }
+  });
+
+  it("rounds to the nearest half", () => {
+    const errors = [...full[0]!.blocks].map(([name, tensor]) => {
+      const rounded = widen(block(half[0]!, name));
+      return widen(tensor).reduce((worst, value, i) => Math.max(worst, Math.abs(value - rounded[i]!)), 0);
+    });
+    closeTo(Math.max(...errors), expected.max_abs_rounding_error_tv0, tolerance("task_vectors.dot_norm_cosine"), "largest error");
+  });
+
+  it("gives models with the golden features", async () => {
+    const sum = (tv: readonly TaskVector[], storage: Storage): TaskVector => tv.slice(1).reduce((total, vector) => add(total, vector, storage), tv[0]!);
+    const inHalf = blockOperation("half", "apply");
+    const inFull = blockOperation("f32", "apply");
+    const negated = featureOperation("f32", "negate");
+    await expectFeatures(inHalf.name, applyVector(base, scale(sum(half, "F16"), inHalf.factor)), tolerance("task_vectors.scale_apply_half"));
+    await expectFeatures(inFull.name, applyVector(base, sum(widened, "F32"), inFull.factor), tolerance("encoder.features"));
+    await expectFeatures(negated.name, applyVector(base, negate(half[0]!), negated.factor), tolerance("encoder.features"));
   });
 });
 
+/** The fixture's block names carry the reference's prefix. */
+function own(name: string): string {
+  return name.replace(/^model\./, "");
+}
+
+/** Features of the first batch, by the model that an operation gives. */
+async function expectFeatures(operation: string, model: NamedHostTensors, limit: number): Promise<void> {
+  const backend = new PlainBackend("cpu");
+  await backend.activate();
+  const spec = visionSpec(fixtureJson("checkpoints/open_clip_config.json"), { includeLeftovers: true });
+  const encoder = await backend.compile(spec, model, [], isotropic());
+  const composed = await encoder.compose(encoder.initialCoefficients());
+  const features = await encode(composed, await fixtureImages(0, fixtureBatchSize()));
+  closeTo(await features.data(), await floats(golden, `${operation}.features`), limit, operation);
+  features.dispose();
+  composed.dispose();
+  encoder.dispose();
+}
+
+interface Operation {
+  name: string;
+  factor: number;
+}
+
 /** The scalar is part of the operation's name, e.g. `half.scale0.3_tv0`. */
-function blockOperation(prefix: string, kind: "scale" | "apply"): { name: string; factor: number } {
+function operation(prefix: string, kind: string, result: string): Operation {
+  const pattern = new RegExp(`^(${prefix}\\.${kind}([0-9.e+-]+)_[a-z0-9_]+)\\.${result}`);
   for (const name of golden.keys()) {
-    const match = new RegExp(`^(${prefix}\\.${kind}([0-9.]+)_[a-z0-9_]+)\\.model\\.`).exec(name);
+    const match = pattern.exec(name);
     if (match !== null) return { name: match[1]!, factor: Number(match[2]) };
   }
-  throw new Error(`fixture has no ${prefix}.${kind}`);
+  throw new Error(`fixture has no ${prefix}.${kind} of ${result}`);
+}
+
+/** An operation whose resulting blocks are listed. */
+function blockOperation(prefix: string, kind: "scale" | "apply"): Operation {
+  return operation(prefix, kind, "model\\.");
+}
+
+/** An operation whose resulting model's features are listed. */
+function featureOperation(prefix: string, kind: "negate"): Operation {
+  return operation(prefix, kind, "features$");
 }

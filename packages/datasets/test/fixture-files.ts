@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 
-const FIXTURES = process.env["ATLAS_FIXTURES"] ?? fileURLToPath(new URL("../../../fixtures/", import.meta.url));
+const named = process.env["ATLAS_FIXTURES"] ?? "";
+
+const FIXTURES = named === "" ? fileURLToPath(new URL("../../../fixtures/", import.meta.url)) : named;
 
 export function fixturePath(...parts: string[]): string {
   return join(FIXTURES, ...parts);

@@ -9,6 +9,8 @@ import { table, type Terminal } from "../terminal.js";
 
 const GIB = 2 ** 30;
 
+const gib = (amount: number): string => amount.toFixed(1);
+
 async function defaultModel(): Promise<
   { name: string; path: string; tasks: readonly string[] } | { name: string; missing: string }
 > {
@@ -43,7 +45,7 @@ export function addDoctor(program: Command, terminal: Terminal): void {
       return;
     }
     terminal.out(
-      `Node ${report.node}, ${report.cores} cores, ${report.memoryGiB.free.toFixed(1)} of ${report.memoryGiB.total.toFixed(1)} GiB free\n`,
+      `Node ${report.node}, ${report.cores} cores, ${gib(report.memoryGiB.free)} of ${gib(report.memoryGiB.total)} GiB free\n`,
     );
     terminal.out(
       table([["backend", "usable", "device"], ...backends.map(({ id, usable, device }) => [id, usable ? "yes" : "no", device])]),

@@ -57,7 +57,8 @@ async function fewShots(flags: FewShotFlags, terminal: Terminal): Promise<void> 
   const remarks = new Remarks(terminal, flags.json);
   const prepared = await setUp(await compositionRoot(flags.plugin), flags, remarks);
   const { setup } = prepared;
-  const name = `${setup.dataset.name}-${subsampleText(flags.subsample)}-${setup.composition.id}${flags.adapter === undefined ? "" : `-${flags.adapter}`}`;
+  const adapter = flags.adapter === undefined ? [] : [flags.adapter];
+  const name = [setup.dataset.name, subsampleText(flags.subsample), setup.composition.id, ...adapter].join("-");
   const run = flags.run ?? join("runs", "few-shots", name);
   const outcomes: Outcome[] = [];
   for (const value of flags.seed) {

@@ -28,13 +28,14 @@ interface MergeFlags extends ModelFlags, VectorFlags {
 const WRAPPER = /^model\./;
 
 function requireOut({ out }: MergeFlags): string {
-  if (out === undefined)
+  if (out === undefined) {
     throw new InputError({
       where: "atlas merge",
       got: "no --out",
       expected: "the .safetensors file to write",
       next: "for example --out merged/zeroshot.safetensors",
     });
+  }
   return out;
 }
 
@@ -48,12 +49,13 @@ async function applied(model: LoadedModel, { composition, scale, taskVectors }: 
     });
   }
   if (scale === undefined) {
-    if (taskVectors !== undefined)
+    if (taskVectors !== undefined) {
       throw new InputError({
         where: "--task-vectors",
         got: "task vectors beside --composition",
         expected: "--composition alone: it names its own",
       });
+    }
     return loadComposition(model, composition!);
   }
   if (taskVectors === undefined) {
