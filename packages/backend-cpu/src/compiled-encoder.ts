@@ -32,6 +32,8 @@ function copyOf(coefficients: NamedArrays): NamedArrays {
 
 /** Encoder programs with parameters composed once. */
 class CpuComposedEncoder implements ComposedEncoder {
+  #disposed = false;
+
   /**
    * @param parameters θ, or Δ of a linearised encoder: what the coefficients compose.
    * @param point where the encoder is evaluated.
@@ -44,7 +46,12 @@ class CpuComposedEncoder implements ComposedEncoder {
     readonly requireMemory: (where: string, batch: number, gradient: boolean) => void,
   ) {}
 
+  #live(): void {
+    if (this.#disposed) throw new Error("the composed encoder was disposed");
+  }
+
   async features(inputs: Tensor): Promise<Tensor2D> {
+    this.#live();
     const { spec } = this.engine.network;
     const values = await readInputs(spec, inputs);
     const batch = inputs.shape[0]!;
@@ -62,11 +69,12 @@ class CpuComposedEncoder implements ComposedEncoder {
   }
 
   async forward(inputs: Tensor): Promise<ForwardPass> {
+    this.#live();
     const { spec } = this.engine.network;
-    const batch = inputs.shape[0]!;
-    this.requireMemory("forward", batch, true);
     // tfjs may hand out its own memory, which the caller frees before `backward`; images are kept as patches.
     const read = await readInputs(spec, inputs);
+    const batch = inputs.shape[0]!;
+    this.requireMemory("forward", batch, true);
     const values: InputArray = spec.family === "text" ? read.slice() : read;
     const trace = await this.engine.forward(values, batch, this.point, this.options.recompute === true ? "inputs" : "all");
     const features = tf.tensor2d(trace.features.slice(), [batch, spec.outputWidth]);
@@ -76,6 +84,7 @@ class CpuComposedEncoder implements ComposedEncoder {
       features,
       backward: async (featureGradients) => {
         if (done || disposed) throw new Error(`backward: the pass was ${disposed ? "disposed" : "taken back"} already`);
+        this.#live();
         done = true;
         if (!sameShape(featureGradients.shape, features.shape)) {
           throw new InputError({
@@ -98,6 +107,7 @@ class CpuComposedEncoder implements ComposedEncoder {
   }
 
   dispose(): void {
+    this.#disposed = true;
     this.parameters.dispose();
   }
 }

@@ -104,9 +104,8 @@ export class CpuBackend implements Backend {
   ): Promise<CompiledEncoder> {
     checkCount("microBatch", options.microBatch);
     checkCount("threads", options.threads);
-    const lacking = this.#lacking(spec);
-    if (lacking !== null || spec.family === "resnet") {
-      this.#tell(lacking ?? "ModifiedResNet", options);
+    if (spec.family === "resnet" || spec.layers < 1) {
+      this.#tell(spec.family === "resnet" ? "ModifiedResNet encoders" : "transformers without residual blocks", options);
       return compileDefault(spec, base, vectors, composition, options);
     }
     const { microBatch, recompute } = options;
@@ -118,12 +117,6 @@ export class CpuBackend implements Backend {
       ...(recompute === undefined ? {} : { recompute }),
       ...(memoryLimit === undefined ? {} : { memoryLimit }),
     });
-  }
-
-  /** What there are no programs for, or null. */
-  #lacking(spec: EncoderSpec): string | null {
-    if (spec.family === "resnet") return "ModifiedResNet encoders";
-    return spec.layers < 1 ? "transformers without residual blocks" : null;
   }
 
   #tell(what: string, options: CompileOptions): void {

@@ -19,6 +19,7 @@ export type Keep = "nothing" | "inputs" | "all";
 /** The result of a forward pass. Its arrays belong to the pool of the engine. */
 export interface Trace {
   readonly batch: number;
+  /** Token ids; of images nothing, as they are kept as patches. */
   readonly inputs: InputArray;
   /** Input of each stage, as far as kept. */
   readonly x: readonly Float32Array[];
@@ -26,6 +27,8 @@ export interface Trace {
   readonly saved: readonly (SavedActivations | null)[];
   readonly features: Float32Array;
 }
+
+const NOTHING = new Float32Array(0);
 
 /** Blocks of the text encoder that are handled outside the stages. */
 export function embeddingBlocks({ spec }: Network): { tokens: string; positions: string } | null {
@@ -112,7 +115,8 @@ export class EncoderEngine {
       x.forEach((value, i) => { x[i] = value + change[i]!; });
       runner.pool.give(change);
     }
-    return { batch, inputs, x: kept, saved: activations, features: x };
+    const read = this.network.spec.family === "text" ? inputs : NOTHING;
+    return { batch, inputs: read, x: kept, saved: activations, features: x };
   }
 
   /** The gradients of all blocks, from dL/d(features), into the collector. `values` are those of the forward pass. */

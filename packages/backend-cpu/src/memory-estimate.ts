@@ -63,8 +63,9 @@ export function availableMemory(): number {
 
 /** Refuses work that would not fit, before it begins. */
 export class MemoryBudget {
-  /** Plans that fitted: what they took is kept and used again. */
   readonly #granted = new Set<string>();
+  /** Bytes of the largest plan that fitted: what it took is kept and used again, workspace included. */
+  #taken = 0;
 
   /** @param limit bytes that the encoders of a backend may hold; default what is free when asked. */
   constructor(readonly spec: CompilableSpec, readonly limit?: number) {}
@@ -78,7 +79,8 @@ export class MemoryBudget {
     if (this.#granted.has(key)) return;
     const need = estimateMemory(this.spec, plan);
     const available = this.limit ?? availableMemory() + held;
-    if (need.total <= available) {
+    if (need.total <= Math.max(available, this.#taken)) {
+      this.#taken = Math.max(need.total, this.#taken);
       this.#granted.add(key);
       return;
     }

@@ -29,10 +29,6 @@ export class Program {
     return this.session.inputNames;
   }
 
-  get outputs(): readonly string[] {
-    return this.session.outputNames;
-  }
-
   /** Runs the program; results are written into the arrays of `outputs`. */
   async run(inputs: Tensors, outputs: Tensors): Promise<void> {
     await this.session.run(inputs, outputs);

@@ -5,8 +5,9 @@ import {
   type ErrorFacts, type ModifiedResNetSpec,
 } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CpuBackend, estimateMemory, plugin } from "../src/index.js";
+import { MemoryBudget } from "../src/memory-estimate.js";
 import { knownVit, SMALL_SPECS, smallInputs, smallModel } from "./small-models.js";
 
 const spec = SMALL_SPECS["vit with quick_gelu"]!;
@@ -98,6 +99,20 @@ describe("foreseen memory", () => {
     expect(estimateMemory(big, { batch: 32, composition: "scalar", gradient: false }).total).toBeLessThan(need.total);
     const table = 4 * 49408 * 512;
     expect(estimateMemory(textSpec(knownModel("ViT-B-32")), { batch: 1, composition: "dense" }).gradients).toBeGreaterThan(table);
+  });
+
+  it("that was granted serves smaller batches, however little is free by then, and no larger ones", () => {
+    const free = vi.spyOn(process, "availableMemory").mockReturnValue(1e12);
+    try {
+      const budget = new MemoryBudget(big);
+      budget.require("a step", { batch: 32, composition: "scalar" }, 0);
+      free.mockReturnValue(0);
+      budget.require("a step", { batch: 31, composition: "scalar" }, 0);
+      budget.require("features", { batch: 32, composition: "scalar", gradient: false }, 0);
+      expect(() => budget.require("a step", { batch: 33, composition: "scalar" }, 0)).toThrow(InputError);
+    } finally {
+      free.mockRestore();
+    }
   });
 
   it("that is too much is refused with the number that is lacking and the option that helps", async () => {

@@ -93,7 +93,12 @@ describe("encoders and passes", () => {
     await pass.backward(pass.features);
     await expect(pass.backward(pass.features)).rejects.toThrow("taken back");
     pass.dispose();
+    const open = await composed.forward(images);
     composed.dispose();
+    await expect(open.backward(open.features)).rejects.toThrow("composed encoder was disposed");
+    await expect(composed.features(images)).rejects.toThrow("composed encoder was disposed");
+    await expect(composed.forward(images)).rejects.toThrow("composed encoder was disposed");
+    open.dispose();
     encoder.dispose();
     await expect(encoder.compose({})).rejects.toThrow("disposed");
     images.dispose();

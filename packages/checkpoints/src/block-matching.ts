@@ -1,4 +1,4 @@
-import { InputError, sameShape, type EncoderSpec, type HostTensor, type StateDict, type StoredTensor } from "@atlas-tv/core";
+import { buffersOf, InputError, sameShape, type EncoderSpec, type HostTensor, type StateDict, type StoredTensor } from "@atlas-tv/core";
 
 /** An error message names so many differences: enough to see the pattern. */
 const NAMED_DIFFERENCES = 3;
@@ -66,7 +66,7 @@ function counts(differences: readonly { readonly kind: string }[]): string {
 export function matchBlocks(spec: EncoderSpec, dict: StateDict, where: string, options: { partial?: boolean } = {}): MatchedBlocks {
   const { partial = false } = options;
   const tensors = unwrapped(dict, where);
-  const buffers: readonly Part[] = spec.family === "resnet" ? spec.buffers : [];
+  const buffers: readonly Part[] = buffersOf(spec);
   const differences: { kind: string; text: string }[] = [];
 
   const find = (parts: readonly Part[], optional: boolean): Map<string, StoredTensor> => {

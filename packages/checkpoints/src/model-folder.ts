@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import {
   classificationHead, InputError, CLIP_NORMALISATION, readFloat32,
-  type ClassificationHead, type EncoderSpec, type NamedHostTensors, type Normalisation, type StateDict, type TaskVector,
+  type ClassificationHead, type EncoderSpec, type NamedHostTensors, type Normalisation, type TaskVector,
 } from "@atlas-tv/core";
 import { z } from "zod";
 import { jsonField } from "./artefact.js";
-import { openCheckpoint } from "./checkpoint-file.js";
+import { readCheckpoint } from "./checkpoint-file.js";
 import { loadBase, loadTaskVector, taskVectorFromCheckpoints } from "./model-weights.js";
 
 /** File names of the layout that the reference implementation uses, without their extension. */
@@ -73,17 +73,8 @@ function tasksOf(path: string): string[] {
     .sort();
 }
 
-async function withTensors<T>(path: string, use: (tensors: StateDict, metadata: Readonly<Record<string, string>>) => Promise<T>): Promise<T> {
-  const file = await openCheckpoint(path);
-  try {
-    return await use(file.tensors, file.metadata);
-  } finally {
-    await file.close();
-  }
-}
-
 async function readHead(path: string, name: string): Promise<ClassificationHead> {
-  return withTensors(path, async (tensors, metadata) => {
+  return readCheckpoint(path, async ({ tensors, metadata }) => {
     const weight = tensors.get("weight");
     if (weight?.shape.length !== 2) {
       throw new InputError({ where: path, got: weight === undefined ? "no tensor \"weight\"" : `weight of shape [${weight.shape.join(", ")}]`, expected: "a head: weight [classes, width]" });
@@ -119,20 +110,20 @@ export function openModelFolder(path: string): ModelFolder {
   };
 
   return {
-    name: basename(path),
+    name: basename(resolve(path)),
     path,
     config,
     normalisation: pixels ?? CLIP_NORMALISATION,
     tasks,
     basePath,
     taskPath,
-    base: (spec) => withTensors(basePath, (tensors) => loadBase(spec, tensors, basePath)),
+    base: (spec) => readCheckpoint(basePath, ({ tensors }) => loadBase(spec, tensors, basePath)),
     taskVector: (task, spec) => {
       const from = taskPath(task);
-      return withTensors(from, (tensors) =>
+      return readCheckpoint(from, ({ tensors }) =>
         from.endsWith(`${TASK_VECTOR}.safetensors`)
           ? loadTaskVector(spec, tensors, from, task)
-          : withTensors(basePath, (base) => taskVectorFromCheckpoints(task, spec, base, tensors, "F16")));
+          : readCheckpoint(basePath, (base) => taskVectorFromCheckpoints(task, spec, base.tensors, tensors, "F16")));
     },
     head: async (task) => {
       const file = join(path, `head_${task}${SUFFIX}.safetensors`);

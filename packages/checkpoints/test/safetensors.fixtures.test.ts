@@ -7,13 +7,27 @@ import { collect } from "./raw-safetensors.js";
 interface Expected {
   readonly param_names_in_order: readonly string[];
   readonly param_shapes_in_order: readonly (readonly number[])[];
+  readonly n_params: number;
   readonly n_task_vectors: number;
+  readonly logit_scale: number;
   readonly classes_per_head: readonly number[];
   readonly sum_f64: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly hf_keys: readonly string[];
 }
 
+interface Inputs {
+  readonly image_sum: number;
+  readonly labels: readonly (readonly number[])[];
+}
+
 const expected = fixtureJson("checkpoints", "expected.json") as Expected;
+const inputs = fixtureJson("inputs", "expected.json") as Inputs;
+
+/** Float64 sums differ by the order of their terms only. */
+function expectSum(values: Float64Array, sum: number, what: string): void {
+  const slack = 1e-12 * values.reduce((total, value) => total + Math.abs(value), 1);
+  expect(Math.abs(values.reduce((total, value) => total + value, 0) - sum), what).toBeLessThanOrEqual(slack);
+}
 
 /** The reference wraps its encoder in a module called `model`. */
 const plain = (name: string): string => name.replace(/^model\./, "");
@@ -38,11 +52,21 @@ describe("checkpoints", () => {
     const { tensors } = await openSafetensors(source, model);
     expect(tensors.size).toBe(Object.keys(sums).length);
     for (const [name, sum] of Object.entries(sums)) {
-      const values = Float64Array.from(await readFloat32(tensors.get(plain(name))!, name));
-      // Float64 sums differ by the order of their terms only.
-      const slack = 1e-12 * values.reduce((total, value) => total + Math.abs(value), 1);
-      expect(Math.abs(values.reduce((total, value) => total + value, 0) - sum), name).toBeLessThanOrEqual(slack);
+      expectSum(Float64Array.from(await readFloat32(tensors.get(plain(name))!, name)), sum, name);
     }
+  });
+
+  test("a scalar is read as such", async () => {
+    await using source = await openFile(fixture("checkpoints", "zeroshot.safetensors"));
+    const { tensors } = await openSafetensors(source, "zeroshot");
+    expect(tensors.size).toBe(expected.n_params);
+    expect([...await readFloat32(tensors.get("logit_scale")!, "logit_scale")]).toEqual([expected.logit_scale]);
+  });
+
+  test("learned coefficients have a row for every task vector and a column for every block", async () => {
+    await using source = await openFile(fixture("checkpoints", "learned_composition.safetensors"));
+    const { tensors } = await openSafetensors(source, "learned composition");
+    for (const { shape } of tensors.values()) expect(shape).toEqual([expected.n_task_vectors, expected.n_params]);
   });
 
   test.each(expected.classes_per_head.map((classes, head) => ({ classes, head })))("head $head has $classes rows", async ({ classes, head }) => {
@@ -57,6 +81,18 @@ describe("checkpoints", () => {
     const { names, metadata } = await openSafetensors(source, "hf");
     expect([...names].sort()).toEqual([...expected.hf_keys].sort());
     expect(metadata).toEqual({ format: "pt" });
+  });
+});
+
+describe("inputs", () => {
+  test("half floats and integers are read as the reference wrote them", async () => {
+    await using source = await openFile(fixture("inputs", "inputs.safetensors"));
+    const { tensors } = await openSafetensors(source, "inputs");
+    expectSum(Float64Array.from(await readFloat32(tensors.get("images")!, "images")), inputs.image_sum, "images");
+    for (const [head, labels] of inputs.labels.entries()) {
+      const name = `labels_${head}`;
+      expect(Array.from(await readIntegers(tensors.get(name)!, name), Number)).toEqual(labels);
+    }
   });
 });
 

@@ -153,6 +153,8 @@ function recordedOptions(
     microBatch: flags.microBatch ?? null,
     lpReg: flags.lpReg ?? null,
     validationImages: flags.validationImages,
+    // Sums are taken in another order on another number of threads.
+    threads: flags.threads ?? null,
   };
 }
 

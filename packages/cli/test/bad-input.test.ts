@@ -480,6 +480,7 @@ describe("a run folder is refused", () => {
       ["--no-blockwise-coef"],
       ["--model", at("models", "stranger")],
       ["--adapter", "linear"],
+      ["--threads", "1"],
     ]) {
       expectRefusal(await run("done", "--resume", ...more), "other options");
     }

@@ -29,12 +29,14 @@ function addNormalised(sum: Float64Array, vector: ArrayLike<number>, scale = 1):
   for (let i = 0; i < vector.length; i++) sum[i]! += vector[i]! * factor;
 }
 
-function checkPrompts({ classNames, templates, name }: ZeroShotHeadOptions): void {
+function checkPrompts({ classNames, templates, name, batchSize = DEFAULT_BATCH }: ZeroShotHeadOptions): void {
   const where = `zero-shot head "${name}"`;
   if (classNames.length === 0) throw new InputError({ where, got: "no class names", expected: "at least one" });
   if (templates.length === 0) throw new InputError({ where, got: "no templates", expected: "at least one" });
   const bad = templates.find((template) => !template.includes("{}"));
   if (bad !== undefined) throw new InputError({ where, got: `template "${bad}"`, expected: "{} where the class name goes" });
+  if (Number.isInteger(batchSize) && batchSize >= 1) return;
+  throw new InputError({ where, got: `batchSize ${batchSize}`, expected: "a whole number, at least 1" });
 }
 
 async function embedClasses(encoder: ComposedEncoder, options: ZeroShotHeadOptions): Promise<ClassificationHead> {
@@ -42,7 +44,15 @@ async function embedClasses(encoder: ComposedEncoder, options: ZeroShotHeadOptio
   const prompts = classNames.flatMap((className) => templates.map((template) => template.replaceAll("{}", () => className)));
   const sums: Float64Array[] = [];
   for (let from = 0; from < prompts.length; from += batchSize) {
-    const inputs = await tokenize(prompts.slice(from, from + batchSize));
+    const texts = prompts.slice(from, from + batchSize);
+    const inputs = await tokenize(texts);
+    if (inputs.shape[0] !== texts.length) {
+      throw new InputError({
+        where: `tokenize of zero-shot head "${name}"`,
+        got: `${inputs.shape[0]} rows of token ids`,
+        expected: `${texts.length}, one for each text`,
+      });
+    }
     const features = await encode(encoder, inputs);
     const values = await features.data();
     const [rows, width] = features.shape;
@@ -65,7 +75,7 @@ async function embedClasses(encoder: ComposedEncoder, options: ZeroShotHeadOptio
 /**
  * CLIP's zero-shot classifier (Radford et al. 2021, section 3.1.4): every prompt's embedding normalised, averaged over
  * the templates of a class, normalised, times exp(logit_scale).
- * @throws InputError for a template without `{}`, for no classes or no templates.
+ * @throws InputError for a template without `{}`, for no classes or no templates, for a tokenizer that drops or adds texts.
  */
 export async function zeroShotHead(options: ZeroShotHeadOptions): Promise<ClassificationHead> {
   checkPrompts(options);

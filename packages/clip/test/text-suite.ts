@@ -55,12 +55,14 @@ export function zeroShotSuite(backend: Backend, tokenize: (texts: readonly strin
       await backend.activate();
       const before = tf.memory().numTensors;
       const encoder = await backend.compile(textSpec(facts.config), await hostTensors(tower), [], isotropic());
+      const [logitScale = 0] = await floats(tower, "logit_scale");
+      closeTo(Math.exp(logitScale), facts.logit_scale_exp, tolerance("text.embeddings_and_head"), "scale");
       const head = await zeroShotHead({
         encoder,
         tokenize,
         classNames: facts.classnames,
         templates: facts.templates,
-        logitScale: Math.log(facts.logit_scale_exp),
+        logitScale,
         name: "golden",
         batchSize: 6,
       });

@@ -51,7 +51,14 @@ describe("zeroShotHead", () => {
     composed.dispose();
   });
 
-  it.each([{ classNames: [] }, { templates: [] }, { templates: ["no slot"] }])("refuses %j", async (wrong) => {
+  it.each([{ classNames: [] }, { templates: [] }, { templates: ["no slot"] }, { batchSize: 0 }])("refuses %j", async (wrong) => {
     await expect(zeroShotHead({ ...options(), ...wrong })).rejects.toThrow(InputError);
+  });
+
+  it("refuses a tokenizer that drops texts", async () => {
+    const before = tf.memory().numTensors;
+    const dropping = zeroShotHead({ ...options(), tokenize: (texts) => tokenizer.encode(texts.slice(1)) });
+    await expect(dropping).rejects.toThrow("3 rows of token ids");
+    expect(tf.memory().numTensors).toBe(before);
   });
 });

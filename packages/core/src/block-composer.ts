@@ -42,15 +42,27 @@ export class BlockComposer {
   }
 
   #each(make: (at: IndexedBlock) => Tensor): BlockTensors {
-    return new Map(this.#blocks.map((at) => [at.block.name, tf.tidy(() => make(at))]));
+    const made = new Map<string, Tensor>();
+    try {
+      for (const at of this.#blocks) made.set(at.block.name, tf.tidy(() => make(at)));
+      return made;
+    } catch (error) {
+      disposeBlocks(made);
+      throw error;
+    }
   }
 
-  /** The coefficients as tensors of the composition's shapes; the caller disposes them. */
-  #upload(coefficients: NamedArrays): NamedTensors {
+  /** Hands on the coefficients as tensors of the composition's shapes. */
+  #uploaded<T>(coefficients: NamedArrays, use: (tensors: NamedTensors) => T): T {
     const n = this.vectors.length;
     checkCoefficients(this.composition, this.spec.blocks, n, coefficients);
     const shapes = Object.entries(this.composition.shapes(this.spec.blocks, n));
-    return Object.fromEntries(shapes.map(([name, shape]) => [name, tf.tensor(coefficients[name]!, shape, "float32")]));
+    const tensors = Object.fromEntries(shapes.map(([name, shape]) => [name, tf.tensor(coefficients[name]!, shape, "float32")]));
+    try {
+      return use(tensors);
+    } finally {
+      tf.dispose(tensors);
+    }
   }
 
   /** θ0 as tensors, which the caller owns. */
@@ -67,45 +79,36 @@ export class BlockComposer {
 
   /** θ, composed; the caller owns the tensors. */
   compose(coefficients: NamedArrays): BlockTensors {
-    const uploaded = this.#upload(coefficients);
-    const blocks = this.#each((at) => this.composition.compose(at, this.#baseOf(at), this.#vectorsOf(at), uploaded));
-    tf.dispose(uploaded);
-    return blocks;
+    return this.#uploaded(coefficients, (tensors) =>
+      this.#each((at) => this.composition.compose(at, this.#baseOf(at), this.#vectorsOf(at), tensors)));
   }
 
   /** Δ = θ − θ0; the caller owns the tensors. */
   steps(coefficients: NamedArrays): BlockTensors {
-    const uploaded = this.#upload(coefficients);
-    const blocks = this.#each((at) => {
+    return this.#uploaded(coefficients, (tensors) => this.#each((at) => {
       const base = this.#baseOf(at);
       // A weighted sum onto zero is Δ itself; θ − θ0 would lose its last digits.
       const onto = this.composition.kind === "scalar" ? tf.zerosLike(base) : base;
-      const composed = this.composition.compose(at, onto, this.#vectorsOf(at), uploaded);
+      const composed = this.composition.compose(at, onto, this.#vectorsOf(at), tensors);
       return onto === base ? tf.sub(composed, base) : composed;
-    });
-    tf.dispose(uploaded);
-    return blocks;
+    }));
   }
 
   /** dL/d(coefficients) from dL/d(block); a coefficient that no block touches has gradient 0. */
   async reduce(gradients: BlockTensors, coefficients: NamedArrays): Promise<NamedArrays> {
-    const uploaded = this.#upload(coefficients);
     const totals = new Map<string, Tensor>();
-    for (const at of this.#blocks) {
-      const parts = tf.tidy(() => this.composition.reduce(at, gradients.get(at.block.name)!, this.#vectorsOf(at), uploaded));
-      for (const [name, part] of Object.entries(parts)) {
-        const total = totals.get(name);
-        if (total === undefined) {
-          totals.set(name, part);
-          continue;
-        }
-        totals.set(name, tf.add(total, part));
-        tf.dispose([total, part]);
-      }
-    }
-    tf.dispose(uploaded);
     const reduced: Record<string, Float32Array> = zerosLike(coefficients);
     try {
+      this.#uploaded(coefficients, (tensors) => {
+        for (const at of this.#blocks) {
+          const parts = tf.tidy(() => this.composition.reduce(at, gradients.get(at.block.name)!, this.#vectorsOf(at), tensors));
+          for (const [name, part] of Object.entries(parts)) {
+            const total = totals.get(name);
+            totals.set(name, total === undefined ? part : tf.add(total, part));
+            if (total !== undefined) tf.dispose([total, part]);
+          }
+        }
+      });
       for (const [name, total] of totals) reduced[name] = Float32Array.from(await total.data<"float32">());
     } finally {
       totals.forEach((total) => total.dispose());

@@ -33,6 +33,11 @@ export interface LossOptions {
   readonly microBatch?: number;
 }
 
+function requireMicroBatch(rowsAtOnce: number): void {
+  if (rowsAtOnce === Infinity || (Number.isInteger(rowsAtOnce) && rowsAtOnce >= 1)) return;
+  throw new InputError({ where: "microBatch", got: String(rowsAtOnce), expected: "a positive number of rows" });
+}
+
 /** Inputs as a tensor; the caller disposes it. */
 export function inputTensor(inputs: EncoderInputs): Tensor {
   return tf.tensor(inputs.data, [...inputs.shape], "float32");
@@ -59,6 +64,7 @@ async function withInputs<T>(inputs: EncoderInputs, use: (tensor: Tensor) => Pro
  * @returns a tensor that the caller disposes.
  */
 export async function encode(encoder: ComposedEncoder, inputs: EncoderInputs, microBatch = Infinity): Promise<Tensor2D> {
+  requireMicroBatch(microBatch);
   const batch = inputs.shape[0]!;
   const parts: Tensor2D[] = [];
   try {
@@ -133,7 +139,7 @@ export async function lossAndGradients(
 ): Promise<LossAndGradients> {
   registerGradients();
   const microBatch = options.microBatch ?? Infinity;
-  if (!(microBatch >= 1)) throw new InputError({ where: "lossAndGradients microBatch", got: String(microBatch), expected: "a positive number of rows" });
+  requireMicroBatch(microBatch);
   const names = Object.keys(extra);
   const running: Running[] = [];
   const owned: Tensor[] = [];

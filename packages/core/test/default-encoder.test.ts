@@ -4,7 +4,7 @@ import { textSpec, visionSpec } from "@atlas-tv/clip";
 import {
   blockwise, buffersOf, compileDefault, dense, encode, inputShape, inputTensor, isotropic, lossAndGradients, PlainBackend, Random,
   randomParameters, sizeOf, widen,
-  type ComposedEncoder, type Composition, type EncoderInputs, type EncoderSpec, type GeneralComposition, type HostTensor,
+  type ComposedEncoder, type Composition, type EncoderInputs, type EncoderSpec, type GeneralComposition, type HostTensor, type IndexedBlock,
   type NamedArrays, type TaskVector,
 } from "../src/index.js";
 import { closeTo } from "./fixture-files.js";
@@ -283,9 +283,34 @@ describe.each(PLAIN_BACKENDS)("the default encoder on %s", (name) => {
     await expect(encoder.setVectors([strange])).rejects.toThrow(/unexpected/);
     const composed = await encoder.compose(encoder.initialCoefficients());
     await expect(encode(composed, { data: new Float32Array(48), shape: [1, 4, 4, 3] })).rejects.toThrow(/\[batch, 8, 8, 3\]/);
+    await expect(encode(composed, inputs, 0)).rejects.toThrow(/microBatch/);
     composed.dispose();
     encoder.dispose();
     expect(() => encoder.initialCoefficients()).toThrow(/disposed/);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("leaks nothing when a composition throws at its last block", async () => {
+    const plain = blockwise();
+    const last = ({ index, count }: IndexedBlock): void => { if (index === count - 1) throw new Error("at the last block"); };
+    const failing = (method: "compose" | "reduce"): GeneralComposition => ({
+      id: "failing",
+      kind: "general",
+      shapes: plain.shapes,
+      initial: plain.initial,
+      compose: (at, ...rest) => { if (method === "compose") last(at); return plain.compose(at, ...rest); },
+      reduce: (at, ...rest) => { if (method === "reduce") last(at); return plain.reduce(at, ...rest); },
+    });
+    const before = tf.memory().numTensors;
+    for (const mode of ["standard", "linearised"] as const) {
+      const encoder = await compileDefault(spec, base, vectors, failing("compose"), { mode });
+      await expect(encoder.compose(encoder.initialCoefficients())).rejects.toThrow("at the last block");
+    }
+    const encoder = await compileDefault(spec, base, vectors, failing("reduce"));
+    const composed = await encoder.compose(encoder.initialCoefficients());
+    const run = lossAndGradients([{ ...inputs, encoder: composed }], ([features]) => tf.sum(features!));
+    await expect(run).rejects.toThrow("at the last block");
+    composed.dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
 

@@ -20,9 +20,9 @@ function beginning(bytes: Uint8Array): string {
 
 /** Decodes a JPEG to gray or RGB without turning it or managing its colours, as Pillow does. */
 async function decodeJpeg(bytes: Uint8Array, where: string): Promise<PixelImage> {
+  // Loaded when the first JPEG comes: its native library is large, and most data sets do without.
+  const { default: sharp } = await import("sharp");
   try {
-    // Loaded when the first JPEG comes: its native library is large, and most data sets do without.
-    const { default: sharp } = await import("sharp");
     const options = { ignoreIcc: true, limitInputPixels: MAX_PIXELS };
     const { channels } = await sharp(bytes, options).metadata();
     const pipeline = sharp(bytes, options).toColourspace(channels === 1 ? "b-w" : "srgb").raw({ depth: "uchar" });

@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, extname, join, resolve } from "node:path";
 import { InputError, Random, type Dataset, type ImageSource } from "@atlas-tv/core";
 import type { DatasetOptions } from "./dataset-options.js";
-import { decodeImage, readImage } from "./image-file.js";
+import { readImage } from "./image-file.js";
 import { cachedSource, subset } from "./sources.js";
 import { splitEveryClass } from "./split.js";
 
@@ -29,8 +28,13 @@ function visibleEntries(folder: string): string[] {
   return readdirSync(folder).filter((entry) => !entry.startsWith(".") && !IGNORED.has(entry.toLowerCase())).sort(byName);
 }
 
+/** Whether a path is that of a folder; nothing, or a link that leads nowhere, is none. */
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
 function subfolders(folder: string): string[] {
-  return visibleEntries(folder).filter((entry) => statSync(join(folder, entry)).isDirectory());
+  return visibleEntries(folder).filter((entry) => isFolder(join(folder, entry)));
 }
 
 /** Every image file below a class folder. A file that is none is an error, so that no picture is left out in silence. */
@@ -38,10 +42,10 @@ async function imageFiles(folder: string): Promise<string[]> {
   const files: string[] = [];
   for (const entry of visibleEntries(folder)) {
     const path = join(folder, entry);
-    if (statSync(path).isDirectory()) files.push(...(await imageFiles(path)));
+    if (isFolder(path)) files.push(...(await imageFiles(path)));
     else if (EXTENSIONS.has(extname(entry).toLowerCase())) files.push(path);
     else {
-      await decodeImage(await readFile(path), path);
+      await readImage(path);
       files.push(path);
     }
   }
@@ -110,7 +114,7 @@ function requireSameClasses(folder: string, classes: readonly string[], allowed:
  */
 export async function imageFolder(path: string, options: ImageFolderOptions = {}): Promise<Dataset> {
   const root = resolve(path);
-  if (!existsSync(root) || !statSync(root).isDirectory()) {
+  if (!isFolder(root)) {
     throw new InputError({ where: root, got: existsSync(root) ? "a file" : "nothing there", expected: "a folder of images" });
   }
   const { name = basename(root), templates = TEMPLATES, augmentation = "crop-flip", cacheBytes } = options;

@@ -21,6 +21,20 @@ const TEMPLATES = ['a photo of the number: "{}".'];
 
 export interface MnistOptions extends DatasetOptions, PackageOptions {}
 
+function unzipped(bytes: Uint8Array, path: string): Uint8Array {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  try {
+    return gunzipSync(bytes);
+  } catch (cause) {
+    throw new InputError({
+      where: path,
+      got: `a damaged gzip file (${cause instanceof Error ? cause.message : String(cause)})`,
+      expected: "an IDX file of MNIST",
+      next: `install ${MNIST_PACKAGE} again`,
+    }, { cause });
+  }
+}
+
 async function readIdxFile(folder: string, name: string): Promise<IdxTensor> {
   const plain = join(folder, name);
   const path = existsSync(plain) || !existsSync(`${plain}.gz`) ? plain : `${plain}.gz`;
@@ -35,8 +49,7 @@ async function readIdxFile(folder: string, name: string): Promise<IdxTensor> {
       next: `install ${MNIST_PACKAGE} again`,
     }, { cause });
   }
-  const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  return readIdx(zipped ? gunzipSync(bytes) : bytes, path);
+  return readIdx(unzipped(bytes, path), path);
 }
 
 async function readPart(folder: string, part: "train" | "t10k", classNames: readonly string[]): Promise<ImageSource> {

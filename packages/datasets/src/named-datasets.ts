@@ -1,9 +1,8 @@
-import { statSync } from "node:fs";
 import { InputError, type Dataset } from "@atlas-tv/core";
 import { findPackage, type PackageOptions } from "./data-package.js";
 import type { DatasetOptions } from "./dataset-options.js";
 import { FASHION_MNIST_PACKAGE, fashionMnist } from "./fashion-mnist.js";
-import { imageFolder } from "./image-folder.js";
+import { imageFolder, isFolder } from "./image-folder.js";
 import { MNIST_PACKAGE, mnist } from "./mnist.js";
 
 export interface NamedDatasetOptions extends DatasetOptions, PackageOptions {
@@ -28,10 +27,6 @@ export const NAMED_DATASETS: readonly NamedDataset[] = [
 /** Capitals, hyphens and underscores make no difference: "fashion-mnist" is FashionMNIST. */
 function key(name: string): string {
   return name.toLowerCase().replaceAll(/[-_\s]/g, "");
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 /** What `datasetByName` would find, and which packages each data set that is not installed lacks. */

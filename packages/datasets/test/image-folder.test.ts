@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { encode } from "fast-png";
@@ -85,6 +85,12 @@ describe("imageFolder", () => {
     put("ant/1.png", png(1));
     put("ant/notes.txt", "buy honey");
     await expect(imageFolder(root)).rejects.toThrow(/notes\.txt[\s\S]*"buy honey"/);
+  });
+
+  it("names a link that leads nowhere", async () => {
+    put("ant/1.png", png(1));
+    symlinkSync(join(root, "absent"), join(root, "ant/gone"));
+    await expect(imageFolder(root)).rejects.toThrow(/ant\/gone[\s\S]*no readable file/);
   });
 
   it.each([

@@ -60,6 +60,8 @@ describe("MNIST", () => {
     expect([...data.train.labels, ...data.test.labels]).toEqual([3, 4, 9]);
     put(`${files}/t10k-labels-idx1-ubyte`, idx([2], Uint8Array.of(9, 9)));
     await expect(mnist({ resolveFrom: [root] })).rejects.toThrow(/t10k[\s\S]*images \[1, 28, 28\] and labels \[2\]/);
+    put(`${files}/t10k-labels-idx1-ubyte`, gzipSync(idx([1], Uint8Array.of(9))).subarray(0, 16));
+    await expect(mnist({ resolveFrom: [root] })).rejects.toThrow(/t10k-labels-idx1-ubyte[\s\S]*damaged gzip file/);
     rmSync(join(root, files, "t10k-labels-idx1-ubyte"));
     await expect(mnist({ resolveFrom: [root] })).rejects.toThrow(/t10k-labels-idx1-ubyte[\s\S]*no readable file/);
   });

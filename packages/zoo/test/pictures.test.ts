@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Random } from "@atlas-tv/core";
 import { GLYPH_CHARACTERS, UNSEEN_VENDOR, loadGlyphs } from "@atlas-tv/datasets";
 import { EMOJI_BYTES, emojiBank, glyphBank } from "../build/pretraining-pictures.js";
@@ -10,10 +10,10 @@ import { zooSplits } from "../build/tasks.js";
 
 const resolveFrom = fileURLToPath(new URL("../pictures", import.meta.url));
 const installed = existsSync(join(resolveFrom, "node_modules", "openmoji"));
-if (!installed) console.log("not run: tests on the picture packages; they are installed by `npm run zoo`");
 
-describe.skipIf(!installed)("the picture packages", () => {
+describe("the picture packages", () => {
   let folder: string;
+  beforeEach((ctx) => ctx.skip(!installed, "the picture packages are not installed; `npm run zoo` installs them"));
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "pictures-"));
   });

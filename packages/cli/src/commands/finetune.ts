@@ -84,6 +84,7 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
     labelSmoothing: flags.labelSmoothing,
     images: indices.length,
     microBatch: flags.microBatch ?? null,
+    threads: flags.threads ?? null,
   };
   const hashes = { base: model.baseHash, taskVectors: {}, splits: null };
   const path = join(flags.save, model.folder.name, `${dataset.name}Val`);
