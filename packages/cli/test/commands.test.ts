@@ -1,7 +1,7 @@
 import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openModelFolder, readCheckpoint, readRun } from "@atlas-tv/checkpoints";
-import { readFloat32, widen } from "@atlas-tv/core";
+import { openModelFolder, readCheckpoint, readRun, writeSafetensorsFile } from "@atlas-tv/checkpoints";
+import { readFloat32, widen, type StoredTensor } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { atlas, filesIn, temporaryFolder } from "./command-line.js";
@@ -188,6 +188,31 @@ describe("atlas merge", () => {
     }
   });
 
+  test("takes the reference's prefix off the names", async () => {
+    await writeTinyModel(at("models", "wrapped"));
+    const path = at("models", "wrapped", "zeroshot.safetensors");
+    const wrapped = await readCheckpoint(path, async ({ tensors }) =>
+      Promise.all(
+        [...tensors].map(async ([name, { dtype, shape, bytes }]): Promise<[string, StoredTensor]> => {
+          const data = await bytes();
+          return [`model.${name}`, { dtype, shape, bytes: () => Promise.resolve(data) }];
+        }),
+      ),
+    );
+    await writeSafetensorsFile(path, new Map(wrapped));
+    const merge = async (model: string): Promise<[string, string][]> => {
+      const out = at("unwrapped", `${model}.safetensors`);
+      const flags = ["--checkpoints", at("models"), "--model", model, "--scale", "1", "--task-vectors", "Alpha", "--out", out];
+      expect(await atlas("merge", ...flags)).toMatchObject({ status: 0 });
+      return readCheckpoint(out, ({ tensors }) =>
+        Promise.all(
+          [...tensors].map(async ([name, tensor]): Promise<[string, string]> => [name, (await readFloat32(tensor)).join()]),
+        ),
+      );
+    };
+    expect(await merge("wrapped")).toEqual(await merge("tiny"));
+  });
+
   test("--json prints what was written", async () => {
     const { out } = await atlas(
       "merge",
@@ -252,6 +277,12 @@ describe("atlas finetune", () => {
     cpSync(at("models", "tiny", "head_swatchesVal.safetensors"), at("refound", "head_swatchesVal.safetensors"));
     expect((await evaluate("--model", at("refound"), ...swatches())).accuracy).toBeCloseTo(accuracy, 1);
     expect((await evaluate(...tiny(), ...swatches())).accuracy).toBe(zeroShot);
+  });
+
+  test("leaves no tensor behind", async () => {
+    const before = tf.memory().numTensors;
+    expect(await finetune("tidy")).toMatchObject({ status: 0 });
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   test("does not replace a task vector that is there", async () => {

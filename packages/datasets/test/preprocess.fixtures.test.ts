@@ -69,10 +69,12 @@ describe.each(names)("%s", (name) => {
   it("is cropped at torchvision's offset", async () => {
     const [width, height] = facts.resized_wh;
     // Pixels that hold their own position tell where the crop began.
-    const columns = Uint8Array.from({ length: width * height }, (_, i) => i % width);
-    const rows = Uint8Array.from({ length: width * height }, (_, i) => Math.floor(i / width));
-    const left = centreCrop({ width, height, channels: 1, data: columns }, size).data[0];
-    const top = centreCrop({ width, height, channels: 1, data: rows }, size).data[0];
+    const columns = Uint16Array.from({ length: width * height }, (_, i) => i % width);
+    const rows = Uint16Array.from({ length: width * height }, (_, i) => Math.floor(i / width));
+    const [left, top] = [columns, rows].map((positions) => {
+      const image: PixelImage = { width, height, channels: 2, data: new Uint8Array(positions.buffer) };
+      return new Uint16Array(centreCrop(image, size).data.slice().buffer)[0];
+    });
     expect([left, top]).toEqual(facts.crop_left_top);
   });
 

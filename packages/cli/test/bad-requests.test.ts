@@ -1,0 +1,180 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { atlas, filesIn } from "./command-line.js";
+import { writePictures } from "./picture-folder.js";
+import { expectRefusal, refusalFolder } from "./refusals.js";
+import { TASKS } from "./tiny-model.js";
+
+const { path: folderPath, at, good, run } = refusalFolder();
+
+describe("images are refused", () => {
+  const pictures = (name: string, spoil: (path: string) => void): string => {
+    cpSync(at("swatches"), at(name), { recursive: true });
+    spoil(at(name));
+    return at(name);
+  };
+
+  test.each(["train", "test"])("that are none, among those of %s", async (part) => {
+    const target = pictures(`text-${part}`, (path) => {
+      for (let i = 0; i < 8; i++) writeFileSync(join(path, part, "red", `${i}.png`), "not a picture");
+    });
+    cpSync(join(good(), "head_swatchesVal.safetensors"), join(good(), `head_text-${part}Val.safetensors`));
+    expectRefusal(
+      await run("refused", "--target", target, "--subsample", "12", "--allow-short"),
+      /red.\d\.png/,
+      "not a picture",
+      "PNG or JPEG",
+    );
+    expectRefusal(await atlas("finetune", "--model", good(), "--target", target, "--save", at("checkpoints")), /red.\d\.png/);
+    expect(filesIn(at("runs", "refused"))).toEqual([]);
+    expect(filesIn(at("checkpoints"))).toEqual([]);
+  });
+
+  test("when a class has fewer than k", async () => {
+    expectRefusal(await run("refused", "--subsample", "40"), "--subsample 40", /1\d images of class/, "at most 1");
+    expect(filesIn(at("runs", "refused"))).toEqual([]);
+  });
+
+  test("of a single class, without a class, and without a test image", async () => {
+    writePictures(at("lonely"), ["red"]);
+    expectRefusal(await run("refused", "--target", at("lonely")), 'a single class, "red"');
+    expectRefusal(
+      await atlas("finetune", "--model", good(), "--target", at("lonely"), "--save", at("checkpoints")),
+      "a single class",
+    );
+    mkdirSync(at("hollow"));
+    expectRefusal(await run("refused", "--target", at("hollow")), "no subfolder");
+    writePictures(at("untested"), ["red", "green"], { test: 0 });
+    expectRefusal(await run("refused", "--target", at("untested")), "no test images");
+  });
+});
+
+describe("a name is refused that is unknown:", () => {
+  test.each([
+    ["backend", ["installed: cpu", "@atlas-tv/backend-"]],
+    ["adapter", ["installed: linear", "@atlas-tv/adapters-"]],
+    ["objective", ["installed: cross-entropy", "@atlas-tv/objective-"]],
+  ])("%s", async (kind, said) => {
+    expectRefusal(await run("refused", `--${kind}`, "quux"), `--${kind} quux`, ...said);
+  });
+
+  test("data set", async () => {
+    expectRefusal(await run("refused", "--target", "Quux"), "Quux", "MNIST", "FashionMNIST");
+  });
+
+  test("task vector", async () => {
+    expectRefusal(await run("refused", "--task-vectors", "Alpha,Quux"), "Quux", TASKS.join(", "));
+  });
+
+  test("model", async () => {
+    expectRefusal(await run("refused", "--checkpoints", at("models"), "--model", "quux"), "--model quux", "stranger, tiny");
+    expectRefusal(await run("refused", "--checkpoints", at("nowhere"), "--model", "quux"), "--model quux", "nowhere");
+  });
+
+  test("plug-in", async () => {
+    expectRefusal(await run("refused", "--plugin", "@atlas-tv/quux"), "npm install @atlas-tv/quux");
+    expectRefusal(await run("refused", "--plugin", at("quux.mjs")), "quux.mjs");
+    writeFileSync(at("broken.mjs"), "throw new TypeError('not today');");
+    expectRefusal(await run("refused", "--plugin", at("broken.mjs")), "broken.mjs", "TypeError: not today");
+    writeFileSync(at("other.mjs"), "export const other = 1;");
+    expectRefusal(await run("refused", "--plugin", at("other.mjs")), 'no export "plugin"');
+  });
+
+  test("option of a plug-in", async () => {
+    expectRefusal(await run("refused", "--adapter", "linear", "--adapter-options", "{ stairs: 3 }"), '"stairs"', "steps");
+    expectRefusal(await run("refused", "--adapter", "linear", "--adapter-options", "{ steps: -3 }"), '"steps"');
+    expectRefusal(await run("refused", "--adapter-options", "{ steps: 3 }"), "--adapter-options");
+  });
+});
+
+describe("a place to write to is refused", () => {
+  test.each([
+    ["below a file", () => at("swatches", "train", "red", "0.png", "sub")],
+    ["where the system allows none", () => "/proc/atlas"],
+  ])("%s", async (_title, place) => {
+    const before = filesIn(folderPath);
+    expectRefusal(await run("refused", "--run", place()), place());
+    expectRefusal(await atlas("finetune", "--model", good(), "--target", at("swatches"), "--save", place()), place());
+    expectRefusal(
+      await atlas(
+        "merge",
+        "--model",
+        good(),
+        "--scale",
+        "1",
+        "--task-vectors",
+        "Alpha",
+        "--out",
+        join(place(), "out.safetensors"),
+      ),
+      place(),
+    );
+    expect(filesIn(folderPath)).toEqual(before);
+  });
+
+  test("that is a folder where a file belongs, or the base model itself", async () => {
+    const merge = (out: string): ReturnType<typeof atlas> =>
+      atlas("merge", "--model", good(), "--scale", "1", "--task-vectors", "Alpha", "--out", out);
+    const before = filesIn(folderPath);
+    expectRefusal(await merge(at("swatches")), at("swatches"));
+    expectRefusal(await merge(join(good(), "zeroshot.safetensors")), "base model itself");
+    expect(filesIn(folderPath)).toEqual(before);
+  });
+});
+
+describe("flags are refused:", () => {
+  test.each(["none", "0", "-3", "1.5", "0.0", "2.", "1e1", "", "4 shots"])("--subsample %j", async (text) => {
+    expectRefusal(await run("refused", `--subsample=${text}`), "--subsample");
+  });
+
+  test.each([
+    ["--lr", "0"],
+    ["--lr", "fast"],
+    ["--epochs", "0"],
+    ["--epochs", "1.5"],
+    ["--batch-size", "-1"],
+    ["--lp-reg", "3"],
+    ["--label-smoothing", "1"],
+    ["--seed", "a"],
+    ["--seed", "1,1"],
+    ["--seed", ","],
+    ["--threads", "0"],
+  ])("%s %s", async (flag, value) => {
+    expectRefusal(await run("refused", flag, value), flag);
+  });
+
+  test("a settings file with an unknown key", async () => {
+    writeFileSync(at("settings.yaml"), "learning-rate: 0.1\n");
+    expectRefusal(await run("refused", "--settings", at("settings.yaml")), '"learning-rate"', "lr, wd");
+    expectRefusal(await run("refused", "--settings", at("none.yaml")), "none.yaml");
+  });
+
+  test.each([["--quux"], ["--epochs"], ["--split", "x"]])("%s, by the parser", async (...args) => {
+    const { status, out, err } = await atlas("eval", ...args);
+    expect({ status, out }).toEqual({ status: 2, out: "" });
+    expect(err).toContain(args[0]);
+  });
+});
+
+describe("a run folder is refused", () => {
+  test("that holds a finished run, without --resume", async () => {
+    const before = readFileSync(at("runs", "done", "run.json"), "utf8");
+    expectRefusal(await run("done"), "finished run", "--resume", "--run");
+    expect(readFileSync(at("runs", "done", "run.json"), "utf8")).toBe(before);
+  });
+
+  test("that was begun with other options, seeds, task vectors or weights", async () => {
+    for (const more of [
+      ["--lr", "0.2"],
+      ["--seed", "2"],
+      ["--task-vectors", "Alpha"],
+      ["--no-blockwise-coef"],
+      ["--model", at("models", "stranger")],
+      ["--adapter", "linear"],
+      ["--threads", "1"],
+    ]) {
+      expectRefusal(await run("done", "--resume", ...more), "other options");
+    }
+  });
+});
