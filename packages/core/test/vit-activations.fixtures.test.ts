@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
-import { visionSpec } from "@atlas-tv/clip";
+import { visionSpec, type VitClipConfigInput } from "@atlas-tv/clip";
 import { PlainBackend, widen } from "../src/index.js";
 import { layerNorm, residualBlocks } from "../src/transformer.js";
 import { classTokens, embedImages, vitFeatures } from "../src/vit.js";
@@ -8,7 +8,7 @@ import { closeTo, fixtureCheckpoint, fixtureImages, fixtureJson, fixtureTensors,
 import { PLAIN_BACKENDS } from "./plain-backends.js";
 
 const golden = fixtureTensors("encoder/encoder.safetensors");
-const spec = visionSpec(fixtureJson("checkpoints/open_clip_config.json"));
+const spec = visionSpec(fixtureJson<VitClipConfigInput>("checkpoints/open_clip_config.json"));
 const { prefix, layers } = spec;
 
 /** Activations of the network inside, by the fixture's names. */
