@@ -1,56 +1,37 @@
 import {
   accuracyOf,
-  cosineSchedule,
-  encodeAll,
-  headLogits,
   learn,
   Random,
   trainingTransform,
-  validationTransform,
   type Accuracy,
   type AdapterFactory,
   type Backend,
   type ClassificationHead,
-  type CompiledEncoder,
   type Composition,
   type Dataset,
   type FittedAdapter,
-  type LabelledBatch,
-  type LabelledFeatures,
   type Learned,
-  type LearnerState,
-  type LpRegulariser,
-  type NamedArrays,
   type ObjectiveFactory,
-  type ProgressSink,
   type TaskVector,
 } from "@atlas-tv/core";
 import {
   batchCount,
-  evaluationBatches,
   fewShots,
   fraction,
   labelledBatches,
   oversample,
   splitTrainValidation,
 } from "@atlas-tv/datasets";
+import { EvaluationSet, pick, withComposed } from "./evaluation-set.js";
 import type { Subsample } from "./flags.js";
-import { stoppable } from "./interruption.js";
+import { learnerOptions, type Learning } from "./learning-flags.js";
 import type { LoadedModel } from "./loaded-model.js";
-
-/** Images evaluated at once: bounds memory, not results. */
-const EVALUATION_BATCH = 250;
+import type { RunHooks } from "./recorded-run.js";
 
 export interface FewShotRecipe {
   readonly subsample: Subsample;
   readonly allowShort: boolean;
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly learningRate: number;
-  readonly weightDecay: number;
-  readonly accumulate: number;
-  readonly microBatch?: number;
-  readonly regulariser?: LpRegulariser;
+  readonly learning: Learning;
   /** Validation images looked at after each epoch; 0 for none. */
   readonly validationImages: number;
 }
@@ -100,88 +81,59 @@ export function fewShotSplit(dataset: Dataset, recipe: FewShotRecipe, seed: numb
   return { shots, validation: validation.subarray(0, recipe.validationImages) };
 }
 
-async function encodeWith(
-  encoder: CompiledEncoder,
-  coefficients: NamedArrays,
-  images: AsyncIterable<LabelledBatch>,
-): Promise<LabelledFeatures> {
-  const composed = await encoder.compose(coefficients);
-  try {
-    return await encodeAll(composed, images);
-  } finally {
-    composed.dispose();
-  }
-}
-
 /** Learns a composition from a few labelled images of the target and measures it on the whole test set. */
 export async function runFewShots(
   setup: FewShotSetup,
   recipe: FewShotRecipe,
   split: FewShotSplit,
   seed: number,
-  hooks: { onEvent: ProgressSink; signal: AbortSignal; resume?: LearnerState; save: (state: LearnerState) => Promise<void> },
+  hooks: RunHooks,
 ): Promise<FewShotResult> {
   const { model, dataset, head, composition } = setup;
   const { spec, normalisation } = model;
-  const still = validationTransform(spec.imageSize, normalisation);
+  const { learning } = recipe;
   const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
-  const indices = oversample(split.shots, recipe.batchSize);
+  const indices = oversample(split.shots, learning.batchSize);
   const training = {
     source: dataset.train,
     indices,
-    batchSize: recipe.batchSize,
+    batchSize: learning.batchSize,
     transform: trainingTransform({ size: spec.imageSize, normalisation, ...augmentation }),
     random: new Random(seed).fork("training"),
   };
-  const test = stoppable(
-    evaluationBatches({ source: dataset.test, batchSize: EVALUATION_BATCH, transform: still }),
-    hooks.signal,
-  );
-  const watched = stoppable(
-    evaluationBatches({ source: dataset.train, indices: split.validation, batchSize: EVALUATION_BATCH, transform: still }),
-    hooks.signal,
-  );
-  const classify = (features: LabelledFeatures): Promise<Accuracy> => accuracyOf(features, (rows) => headLogits(head, rows));
+  const test = new EvaluationSet(model, head, { source: dataset.test }, hooks.signal);
+  const watched = new EvaluationSet(model, head, { source: dataset.train, indices: split.validation }, hooks.signal);
 
   const encoder = await setup.backend.compile(spec, model.base, setup.vectors, composition, {
     ...(setup.threads === undefined ? {} : { threads: setup.threads }),
-    ...(recipe.microBatch === undefined ? {} : { microBatch: recipe.microBatch }),
+    ...(learning.microBatch === null ? {} : { microBatch: learning.microBatch }),
   });
   try {
-    const zeroShot = await classify(await encodeWith(encoder, encoder.initialCoefficients(), test));
+    const zeroShot = await withComposed(encoder, encoder.initialCoefficients(), (composed) => test.measure(composed));
     const learned = await learn({
+      ...learnerOptions(learning),
       encoder,
       objective: setup.objective.create({ heads: [head], options: setup.objectiveOptions }),
       batches: (epoch) => labelledBatches({ ...training, epoch }),
-      batchesPerEpoch: batchCount(indices.length, recipe.batchSize),
-      epochs: recipe.epochs,
-      learningRate: recipe.learningRate,
-      schedule: cosineSchedule(),
-      adamw: { weightDecay: recipe.weightDecay },
-      accumulate: recipe.accumulate,
-      ...(recipe.microBatch === undefined ? {} : { microBatch: recipe.microBatch }),
-      ...(recipe.regulariser === undefined ? {} : { regulariser: recipe.regulariser }),
+      batchesPerEpoch: batchCount(indices.length, learning.batchSize),
       ...(split.validation.length === 0
         ? {}
-        : { evaluate: async (composed) => ({ accuracy: (await classify(await encodeAll(composed, watched))).accuracy }) }),
+        : { evaluate: async (composed) => ({ accuracy: (await watched.measure(composed)).accuracy }) }),
       ...hooks,
     });
     const coefficients = pick(learned.last, encoder);
-    const lastFeatures = await encodeWith(encoder, coefficients, test);
-    const last = await classify(lastFeatures);
+    const lastFeatures = await withComposed(encoder, coefficients, (composed) => test.features(composed));
+    const last = await test.classify(lastFeatures);
     const selected =
-      learned.best === null ? null : await classify(await encodeWith(encoder, pick(learned.best.values, encoder), test));
+      learned.best === null
+        ? null
+        : await withComposed(encoder, pick(learned.best.values, encoder), (composed) => test.measure(composed));
     if (setup.adapter === undefined) return { learned, zeroShot, last, selected, adapter: null };
 
-    const shots = evaluationBatches({
-      source: dataset.train,
-      indices: split.shots,
-      batchSize: EVALUATION_BATCH,
-      transform: still,
-    });
+    const shots = new EvaluationSet(model, head, { source: dataset.train, indices: split.shots }, hooks.signal);
     const fitted = await setup.adapter.factory.fit({
       head,
-      shots: await encodeWith(encoder, coefficients, shots),
+      shots: await withComposed(encoder, coefficients, (composed) => shots.features(composed)),
       options: setup.adapter.options,
       random: new Random(seed).fork("adapter"),
       signal: hooks.signal,
@@ -196,10 +148,4 @@ export async function runFewShots(
   } finally {
     encoder.dispose();
   }
-}
-
-/** The coefficients among learned values: an objective's own parameters are left out. */
-export function pick(values: NamedArrays, encoder: CompiledEncoder): NamedArrays {
-  const names = Object.keys(encoder.composition.shapes(encoder.spec.blocks, encoder.vectorCount));
-  return Object.fromEntries(names.map((name) => [name, values[name]!]));
 }

@@ -1,4 +1,4 @@
-import { hashSplits, rawAndClamped, type CompositionArtefact, type DatasetSplit } from "@atlas-tv/checkpoints";
+import { hashSplits, rawAndClamped, type DatasetSplit } from "@atlas-tv/checkpoints";
 import { InputError, type Accuracy } from "@atlas-tv/core";
 import { splitTrainValidation } from "@atlas-tv/datasets";
 import type { DependencyContainer } from "tsyringe";
@@ -6,30 +6,24 @@ import { activeBackend } from "./composition-root.js";
 import { compositionById } from "./compositions.js";
 import { fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup } from "./few-shot-experiment.js";
 import type { Subsample } from "./flags.js";
+import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
 import { headHash, loadHead, loadModel, loadVectors, type LoadedVector } from "./loaded-model.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
-import { backendFacts, peakMemoryBytes } from "./run-facts.js";
-import { RunFolder } from "./run-folder.js";
+import { fewShotRecipe, includesLeftovers } from "./recipes.js";
+import { asJson, recordedRun, type Json } from "./recorded-run.js";
+import { compositionArtefact, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
 import { loadTarget } from "./target-data.js";
 import type { Remarks, Terminal } from "./terminal.js";
-import { terminalProgress } from "./terminal-progress.js";
 
 /** The flags of `atlas few-shots`. */
-export interface FewShotFlags extends TargetFlags, VectorFlags {
+export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags {
   readonly subsample: Subsample;
   readonly blockwiseCoef: boolean;
   readonly objective: string;
   readonly objectiveOptions?: Readonly<Record<string, unknown>>;
   readonly adapter?: string;
   readonly adapterOptions?: Readonly<Record<string, unknown>>;
-  readonly lr: number;
-  readonly wd: number;
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly accumulate: number;
-  readonly microBatch?: number;
-  readonly lpReg?: 1 | 2;
   readonly labelSmoothing: number;
   readonly validationImages: number;
   readonly allowShort: boolean;
@@ -42,6 +36,7 @@ export interface PreparedFewShots {
   readonly setup: FewShotSetup;
   readonly vectors: readonly LoadedVector[];
   readonly headHash: string;
+  readonly learning: Learning;
 }
 
 /** What one seed came to: accuracies in [0, 1]. */
@@ -55,21 +50,6 @@ export interface Outcome {
 export function subsampleText(subsample: Subsample): string {
   if ("shots" in subsample) return String(subsample.shots);
   return Number.isInteger(subsample.fraction) ? subsample.fraction.toFixed(1) : String(subsample.fraction);
-}
-
-function recipeOf(flags: FewShotFlags): FewShotRecipe {
-  return {
-    subsample: flags.subsample,
-    allowShort: flags.allowShort,
-    epochs: flags.epochs,
-    batchSize: flags.batchSize,
-    learningRate: flags.lr,
-    weightDecay: flags.wd,
-    accumulate: flags.accumulate,
-    validationImages: flags.validationImages,
-    ...(flags.microBatch === undefined ? {} : { microBatch: flags.microBatch }),
-    ...(flags.lpReg === undefined ? {} : { regulariser: { order: flags.lpReg } }),
-  };
 }
 
 async function adapterOf(container: DependencyContainer, flags: FewShotFlags): Promise<Pick<FewShotSetup, "adapter">> {
@@ -89,13 +69,15 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
   const smoothing = flags.labelSmoothing === 0 ? {} : { labelSmoothing: flags.labelSmoothing };
   const objectiveOptions = checkedOptions(container, "objective", flags.objective, { ...smoothing, ...flags.objectiveOptions });
   const adapter = await adapterOf(container, flags);
-  const model = await loadModel(flags);
+  const model = await loadModel(flags, { includeLeftovers: includesLeftovers(flags.preset) });
   const dataset = await loadTarget(flags);
   const vectors = await loadVectors(model, flags.taskVectors, dataset.name);
   const head = await loadHead(model, dataset, { backend, remark: remarks.add, ...threadsOf(flags) });
+  const { family } = model.spec;
   return {
     vectors,
     headHash: await headHash(head),
+    learning: learningOf(flags, fewShotRecipe({ preset: flags.preset, dataset: dataset.name, family })),
     setup: {
       backend,
       model,
@@ -111,29 +93,8 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
   };
 }
 
-function artefact({ setup, vectors }: PreparedFewShots, result: FewShotResult, runSeed: number): CompositionArtefact {
-  const { model, composition } = setup;
-  const shapes = composition.shapes(model.spec.blocks, vectors.length);
-  return {
-    coefficients: Object.fromEntries(Object.keys(shapes).map((name) => [name, result.learned.last[name]!])),
-    shapes,
-    composition: composition.id,
-    mode: "standard",
-    blocks: model.spec.blocks.map(({ name }) => name),
-    taskVectors: vectors.map(({ vector, hash }) => ({ name: vector.name, sha256: hash })),
-    base: { name: model.folder.name, sha256: model.baseHash },
-    model: JSON.parse(JSON.stringify(model.config)) as CompositionArtefact["model"],
-    seed: runSeed,
-  };
-}
-
 /** What the result depends on beside seed, weights and splits, as `run.json` records it. */
-function recordedOptions(
-  { setup, vectors, headHash: head }: PreparedFewShots,
-  flags: FewShotFlags,
-): Record<string, CompositionArtefact["model"]> {
-  const plain = (options: Readonly<Record<string, unknown>>): CompositionArtefact["model"] =>
-    JSON.parse(JSON.stringify(options)) as CompositionArtefact["model"];
+function recordedOptions({ setup, vectors, headHash: head, learning }: PreparedFewShots, flags: FewShotFlags): Record<string, Json> {
   return {
     model: setup.model.folder.name,
     target: setup.dataset.name,
@@ -142,16 +103,11 @@ function recordedOptions(
     taskVectors: vectors.map(({ vector }) => vector.name),
     head,
     objective: flags.objective,
-    objectiveOptions: plain(setup.objectiveOptions),
+    objectiveOptions: asJson(setup.objectiveOptions),
     adapter: flags.adapter ?? null,
-    adapterOptions: plain(setup.adapter?.options ?? {}),
-    lr: flags.lr,
-    wd: flags.wd,
-    epochs: flags.epochs,
-    batchSize: flags.batchSize,
-    accumulate: flags.accumulate,
-    microBatch: flags.microBatch ?? null,
-    lpReg: flags.lpReg ?? null,
+    adapterOptions: asJson(setup.adapter?.options ?? {}),
+    preset: flags.preset,
+    ...learning,
     validationImages: flags.validationImages,
     // Sums are taken in another order on another number of threads.
     threads: flags.threads ?? null,
@@ -176,78 +132,46 @@ export async function runOne(
   remarks: Remarks,
   terminal: Terminal,
 ): Promise<Outcome> {
-  const { setup, vectors } = prepared;
-  const { model, dataset } = setup;
-  const recipe = recipeOf(flags);
+  const { setup, vectors, learning } = prepared;
+  const { model, dataset, composition } = setup;
+  const { subsample, allowShort, validationImages } = flags;
+  const recipe: FewShotRecipe = { subsample, allowShort, validationImages, learning };
   const split = fewShotSplit(dataset, recipe, runSeed);
   const { train, validation } = splitTrainValidation(dataset.train.length);
+  const draw = { seed: runSeed, subsample: subsampleText(subsample), indices: split.shots };
   const splits: DatasetSplit[] = [
-    {
-      name: dataset.name,
-      size: dataset.train.length,
-      seed: 0,
-      train,
-      validation,
-      shots: [{ seed: runSeed, subsample: subsampleText(flags.subsample), indices: split.shots }],
-    },
+    { name: dataset.name, size: dataset.train.length, seed: 0, train, validation, shots: [draw] },
   ];
-  const hashes = {
-    base: model.baseHash,
-    taskVectors: Object.fromEntries(vectors.map(({ vector, hash }) => [vector.name, hash])),
-    splits: await hashSplits(splits),
-  };
-  const options = recordedOptions(prepared, flags);
-  const folder = await RunFolder.open(path, { ...options, seed: runSeed, hashes, backend: setup.backend.id }, flags.resume, {
+  const plan = {
+    command: "few-shots",
+    path,
     flag: "--run",
-  });
-  if (folder.isFinished) {
-    const accuracies = await folder.finalAccuracies();
-    folder.removeState();
-    remarks.add(`${path} was finished already`);
-    return { seed: runSeed, path: folder.path, ...accuracies };
-  }
-  const resume = await folder.savedState();
-  if (flags.resume && resume === null) remarks.add(`${path} holds no unfinished run: this one starts from the beginning`);
-  if (split.validation.length === 0) {
-    remarks.add("no validation images: the last epoch's coefficients are kept, and none is selected");
-  }
-  const started = performance.now();
-  const progress = terminalProgress(`seed ${runSeed}`, terminal, { quiet: flags.quiet || flags.json });
-  let result: FewShotResult;
-  try {
-    result = await runFewShots(setup, recipe, split, runSeed, {
-      onEvent: progress.onEvent,
-      signal: terminal.signal,
-      save: (state) => folder.saveState(state),
-      ...(resume === null ? {} : { resume }),
-    });
-  } finally {
-    progress.end();
-  }
-  const final = accuraciesOf(result, flags.adapter);
-  const zeroShot = result.zeroShot.accuracy;
-  await folder.finish({
-    splits,
-    composition: artefact(prepared, result, runSeed),
-    ...(result.adapter === null ? {} : { adapter: result.adapter.fitted.state() }),
-    run: {
-      command: "few-shots",
-      options,
-      seed: runSeed,
-      hashes,
-      ...(await backendFacts(setup.backend)),
+    label: `seed ${runSeed}`,
+    options: recordedOptions(prepared, flags),
+    seed: runSeed,
+    hashes: { ...weightHashes(model, vectors), splits: await hashSplits(splits) },
+    backend: setup.backend,
+    flags,
+  };
+  const finished = await recordedRun(plan, remarks, terminal, async (hooks) => {
+    if (split.validation.length === 0) {
+      remarks.add("no validation images: the last epoch's coefficients are kept, and none is selected");
+    }
+    const result = await runFewShots(setup, recipe, split, runSeed, hooks);
+    const final = accuraciesOf(result, flags.adapter);
+    const zeroShot = result.zeroShot.accuracy;
+    return {
       zeroShot: { test: zeroShot },
-      epochs: result.learned.history.map(({ metrics, ...record }) => ({ ...record, metrics: rawAndClamped(metrics, {}) })),
       final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot]))),
-      seconds: (performance.now() - started) / 1000,
-      peakMemoryBytes: peakMemoryBytes(),
+      history: result.learned.history,
+      splits,
+      composition: compositionArtefact(model, vectors, composition, result.learned.last, { mode: "standard", seed: runSeed }),
+      ...(result.adapter === null ? {} : { adapter: result.adapter.fitted.state() }),
       notes: [
         `labels used for learning: ${split.shots.length}`,
         `labels used for selecting an epoch (not for the headline): ${split.validation.length}`,
-        ...(resume === null ? [] : [`continued after epoch ${resume.epoch}`]),
-        ...remarks.all,
       ],
-    },
+    };
   });
-  return { seed: runSeed, path: folder.path, zeroShot, final };
+  return { seed: runSeed, path: finished.path, zeroShot: finished.zeroShot["test"]!, final: finished.final };
 }

@@ -79,11 +79,11 @@ function modelsIn(checkpoints: string): string[] {
     .sort();
 }
 
-/** Loads θ0 and checks it against its config. */
-export async function loadModel(choice: ModelChoice): Promise<LoadedModel> {
+/** Loads θ0 and checks it against its config; `includeLeftovers` as in `visionSpec`. */
+export async function loadModel(choice: ModelChoice, options: { includeLeftovers?: boolean } = {}): Promise<LoadedModel> {
   const folder = await findModel(choice);
   const config = parseClipConfig(folder.config, join(folder.path, "open_clip_config.json"));
-  const spec = visionSpec(config);
+  const spec = visionSpec(config, options);
   const [base, baseHash] = await Promise.all([folder.base(spec), sha256File(folder.basePath)]);
   return { folder, config, spec, base, normalisation: folder.normalisation, baseHash };
 }

@@ -6,6 +6,7 @@ import {
   readRun,
   readState,
   writeComposition,
+  writeFileAtomically,
   writeRun,
   writeSafetensorsFile,
   writeSplits,
@@ -14,7 +15,7 @@ import {
   type DatasetSplit,
   type RunRecord,
 } from "@atlas-tv/checkpoints";
-import { InputError, type LearnerState, type NamedHostTensors } from "@atlas-tv/core";
+import { InputError, type LearnerState, type Metrics, type NamedHostTensors } from "@atlas-tv/core";
 
 /** Names in a run folder; docs/formats.md describes what is in them. */
 const FILES = {
@@ -77,8 +78,8 @@ export class RunFolder {
     rmSync(this.at("state"), { force: true });
   }
 
-  /** The accuracies that a finished run recorded. @throws InputError when it was begun with other options. */
-  async finalAccuracies(): Promise<{ zeroShot: number; final: Record<string, number> }> {
+  /** The metrics that a finished run recorded, raw. @throws InputError when it was begun with other options. */
+  async finishedMetrics(): Promise<{ zeroShot: Metrics; final: Metrics }> {
     const run = await readRun(this.at("run"));
     const { seed, hashes, backend, options } = run;
     if ((await hashJson({ ...options, seed, hashes, backend: backend.id })) !== this.optionsHash) {
@@ -90,7 +91,7 @@ export class RunFolder {
       });
     }
     return {
-      zeroShot: run.zeroShot["test"]!,
+      zeroShot: run.zeroShot,
       final: Object.fromEntries(Object.entries(run.final).map(([name, { raw }]) => [name, raw])),
     };
   }
@@ -117,12 +118,17 @@ export class RunFolder {
     composition?: CompositionArtefact;
     splits?: readonly DatasetSplit[];
     adapter?: NamedHostTensors;
+    /** Further JSON files, by name. */
+    documents?: Readonly<Record<string, unknown>>;
     run: RunRecord;
   }): Promise<void> {
     if (results.splits !== undefined) await writeSplits(this.at("splits"), results.splits);
     if (results.composition !== undefined) await writeComposition(this.at("composition"), results.composition);
     if (results.adapter !== undefined) {
       await writeSafetensorsFile(this.at("adapter"), results.adapter, { format: "atlas-adapter", version: "1" });
+    }
+    for (const [name, content] of Object.entries(results.documents ?? {})) {
+      await writeFileAtomically(join(this.path, name), [`${JSON.stringify(content, null, 2)}\n`]);
     }
     await writeRun(this.at("run"), results.run);
     this.removeState();

@@ -4,8 +4,9 @@ import { Option, type Command } from "commander";
 import { compositionRoot } from "../composition-root.js";
 import type { FewShotSetup } from "../few-shot-experiment.js";
 import { runOne, setUp, subsampleText, type FewShotFlags, type Outcome } from "../few-shot-run.js";
-import { count, mapping, nonNegative, numberFlag, parseSubsample, positive, seeds, share, wholeFromZero } from "../flags.js";
+import { mapping, parseSubsample, seeds, share, wholeFromZero } from "../flags.js";
 import { resumable } from "../interruption.js";
+import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
 import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
 import { Remarks, table, type Terminal } from "../terminal.js";
 import { percent } from "../terminal-progress.js";
@@ -83,19 +84,8 @@ export function addFewShots(program: Command, terminal: Terminal): void {
     .option("--objective <name>", "what is minimised", "cross-entropy")
     .option("--objective-options <mapping>", 'options of that objective, as YAML: "{ gamma: 1 }"', mapping("--objective-options"))
     .option("--adapter <name>", "a classifier to fit on the adapted features, such as linear")
-    .option("--adapter-options <mapping>", 'options of that adapter, as YAML: "{ steps: 200 }"', mapping("--adapter-options"))
-    .optionsGroup("How it is learned:")
-    .option("--lr <rate>", "peak learning rate", positive("--lr"), 0.1)
-    .option("--wd <decay>", "weight decay", nonNegative("--wd"), 0.1)
-    .option("--epochs <n>", "passes over the images", count("--epochs"), 10)
-    .option("--batch-size <n>", "images a batch", count("--batch-size"), 64)
-    .option("--accumulate <n>", "batches a step", count("--accumulate"), 1)
-    .option("--micro-batch <n>", "images computed at once (default: the batch)", count("--micro-batch"))
-    .option(
-      "--lp-reg <p>",
-      "regularise with the L1 or L2 norm: 1 or 2 (default: neither)",
-      numberFlag("--lp-reg", (value) => value === 1 || value === 2, "1 or 2"),
-    )
+    .option("--adapter-options <mapping>", 'options of that adapter, as YAML: "{ steps: 200 }"', mapping("--adapter-options"));
+  addRegularisationFlag(addLearningFlags(command))
     .option("--label-smoothing <share>", "of the cross-entropy", share("--label-smoothing"), 0)
     .option(
       "--validation-images <n>",

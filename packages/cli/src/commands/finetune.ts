@@ -1,41 +1,34 @@
 import { join } from "node:path";
 import { rawAndClamped, writeSafetensorsFile } from "@atlas-tv/checkpoints";
 import {
-  cosineSchedule,
   CrossEntropyObjective,
   dense,
-  evaluate,
   learn,
   Random,
   trainingTransform,
-  validationTransform,
   type HostTensor,
-  type LabelledBatch,
   type NamedArrays,
   type NamedHostTensors,
 } from "@atlas-tv/core";
-import { batchCount, evaluationBatches, labelledBatches, splitTrainValidation } from "@atlas-tv/datasets";
+import { batchCount, labelledBatches, splitTrainValidation } from "@atlas-tv/datasets";
 import type { Command } from "commander";
 import { activeBackend, compositionRoot } from "../composition-root.js";
-import { count, nonNegative, positive, share, wholeFromZero } from "../flags.js";
-import { resumable, stoppable } from "../interruption.js";
+import { EvaluationSet, withComposed } from "../evaluation-set.js";
+import { count, share, wholeFromZero } from "../flags.js";
+import { resumable } from "../interruption.js";
+import { addLearningFlags, learnerOptions, learningOf, type LearningFlags } from "../learning-flags.js";
 import { headHash, loadHead, loadModel, type LoadedModel } from "../loaded-model.js";
-import { backendFacts, peakMemoryBytes } from "../run-facts.js";
-import { RunFolder } from "../run-folder.js";
+import { finetuningRecipe } from "../recipes.js";
+import { recordedRun } from "../recorded-run.js";
 import { addBackendFlags, addTargetFlags, threadsOf, type TargetFlags } from "../shared-flags.js";
 import { loadTarget } from "../target-data.js";
 import { Remarks, type Terminal } from "../terminal.js";
-import { percent, terminalProgress } from "../terminal-progress.js";
+import { percent } from "../terminal-progress.js";
 
-interface FinetuneFlags extends TargetFlags {
-  readonly lr: number;
-  readonly wd: number;
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly warmup: number;
+interface FinetuneFlags extends TargetFlags, LearningFlags {
+  readonly warmup?: number;
   readonly labelSmoothing: number;
   readonly images?: number;
-  readonly microBatch?: number;
   readonly seed: number;
   readonly save: string;
   readonly resume: boolean;
@@ -49,7 +42,6 @@ interface Finetuned {
   readonly accuracy: number;
 }
 
-const EVALUATION_BATCH = 250;
 const VALIDATION_IMAGES = 500;
 const RESULT = "finetuned.safetensors";
 
@@ -72,124 +64,81 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
   const head = await loadHead(model, dataset, { backend, remark: remarks.add, ...threadsOf(flags) });
   const { train, validation } = splitTrainValidation(dataset.train.length);
   const indices = flags.images === undefined ? train : train.subarray(0, flags.images);
-  const options = {
-    model: model.folder.name,
-    target: dataset.name,
-    head: await headHash(head),
-    lr: flags.lr,
-    wd: flags.wd,
-    epochs: flags.epochs,
-    batchSize: flags.batchSize,
-    warmup: flags.warmup,
-    labelSmoothing: flags.labelSmoothing,
-    images: indices.length,
-    microBatch: flags.microBatch ?? null,
-    threads: flags.threads ?? null,
-  };
-  const hashes = { base: model.baseHash, taskVectors: {}, splits: null };
+  const recipe = finetuningRecipe({ preset: flags.preset, dataset: dataset.name, family: spec.family });
+  const learning = learningOf(flags, flags.warmup === undefined ? recipe : { ...recipe, warmup: flags.warmup });
   const path = join(flags.save, model.folder.name, `${dataset.name}Val`);
-  const folder = await RunFolder.open(path, { ...options, seed: flags.seed, hashes, backend: backend.id }, flags.resume, {
+  const plan = {
+    command: "finetune",
+    path,
     flag: "--save",
     files: [RESULT, "task_vector.safetensors"],
-  });
-  const out = join(folder.path, RESULT);
-  if (folder.isFinished) {
-    const { zeroShot, final } = await folder.finalAccuracies();
-    folder.removeState();
-    remarks.add(`${path} was finished already`);
-    return { target: dataset.name, path: out, zeroShot, accuracy: final["test"]! };
-  }
-  const resume = await folder.savedState();
-  if (flags.resume && resume === null) remarks.add(`${path} holds no unfinished run: this one starts from the beginning`);
-  const random = new Random(flags.seed).fork("finetuning");
-  const still = validationTransform(spec.imageSize, normalisation);
-  const transform = trainingTransform({
-    size: spec.imageSize,
-    normalisation,
-    ...(dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation }),
-  });
-  const watched = stoppable(
-    evaluationBatches({
+    label: dataset.name,
+    options: {
+      model: model.folder.name,
+      target: dataset.name,
+      head: await headHash(head),
+      preset: flags.preset,
+      ...learning,
+      labelSmoothing: flags.labelSmoothing,
+      images: indices.length,
+      threads: flags.threads ?? null,
+    },
+    seed: flags.seed,
+    hashes: { base: model.baseHash, taskVectors: {}, splits: null },
+    backend,
+    flags,
+  };
+  const finished = await recordedRun(plan, remarks, terminal, async (hooks, folder) => {
+    const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
+    const training = {
       source: dataset.train,
-      indices: validation.subarray(0, VALIDATION_IMAGES),
-      batchSize: EVALUATION_BATCH,
-      transform: still,
-    }),
-    terminal.signal,
-  );
-  const test = stoppable<LabelledBatch>(
-    evaluationBatches({ source: dataset.test, batchSize: EVALUATION_BATCH, transform: still, cacheBytes: 0 }),
-    terminal.signal,
-  );
-  const started = performance.now();
-  const progress = terminalProgress(dataset.name, terminal, { quiet: flags.quiet || flags.json });
-  const encoder = await backend.compile(spec, model.base, [], dense(), threadsOf(flags));
-  try {
-    const accuracyAt = async (values: NamedArrays): Promise<number> => {
-      const composed = await encoder.compose(values);
-      try {
-        return (await evaluate(composed, test, head)).accuracy;
-      } finally {
-        composed.dispose();
-      }
+      indices,
+      batchSize: learning.batchSize,
+      transform: trainingTransform({ size: spec.imageSize, normalisation, ...augmentation }),
+      random: new Random(flags.seed).fork("finetuning"),
     };
-    const zeroShot = await accuracyAt(encoder.initialCoefficients());
-    const { last, history } = await learn({
-      encoder,
-      objective: new CrossEntropyObjective(head, { labelSmoothing: flags.labelSmoothing }),
-      batches: (epoch) =>
-        labelledBatches({ source: dataset.train, indices, batchSize: flags.batchSize, transform, random, epoch }),
-      batchesPerEpoch: batchCount(indices.length, flags.batchSize),
-      epochs: flags.epochs,
-      learningRate: flags.lr,
-      schedule: cosineSchedule(flags.warmup),
-      adamw: { weightDecay: flags.wd },
-      ...(flags.microBatch === undefined ? {} : { microBatch: flags.microBatch }),
-      ...(validation.length === 0
-        ? {}
-        : { evaluate: async (composed) => ({ accuracy: (await evaluate(composed, watched, head)).accuracy }) }),
-      onEvent: progress.onEvent,
-      signal: terminal.signal,
-      save: (state) => folder.saveState(state),
-      ...(resume === null ? {} : { resume }),
-    });
-    const accuracy = await accuracyAt(last);
-    await writeSafetensorsFile(out, asTensors(model, last), { format: "pt" });
-    await folder.finish({
-      run: {
-        command: "finetune",
-        options,
-        seed: flags.seed,
-        hashes,
-        ...(await backendFacts(backend)),
-        zeroShot: { test: zeroShot },
-        epochs: history.map(({ metrics, ...record }) => ({ ...record, metrics: rawAndClamped(metrics, {}) })),
-        final: rawAndClamped({ test: accuracy }, { test: zeroShot }),
-        seconds: (performance.now() - started) / 1000,
-        peakMemoryBytes: peakMemoryBytes(),
-        notes: remarks.all,
-      },
-    });
-    return { target: dataset.name, path: out, zeroShot, accuracy };
-  } finally {
-    progress.end();
-    encoder.dispose();
-  }
+    const watchedImages = { source: dataset.train, indices: validation.subarray(0, VALIDATION_IMAGES) };
+    const watched = new EvaluationSet(model, head, watchedImages, terminal.signal);
+    const test = new EvaluationSet(model, head, { source: dataset.test }, terminal.signal);
+    const encoder = await backend.compile(spec, model.base, [], dense(), threadsOf(flags));
+    try {
+      const accuracyAt = async (values: NamedArrays): Promise<number> =>
+        (await withComposed(encoder, values, (composed) => test.measure(composed))).accuracy;
+      const zeroShot = await accuracyAt(encoder.initialCoefficients());
+      const { last, history } = await learn({
+        ...learnerOptions(learning),
+        encoder,
+        objective: new CrossEntropyObjective(head, { labelSmoothing: flags.labelSmoothing }),
+        batches: (epoch) => labelledBatches({ ...training, epoch }),
+        batchesPerEpoch: batchCount(indices.length, learning.batchSize),
+        ...(validation.length === 0
+          ? {}
+          : { evaluate: async (composed) => ({ accuracy: (await watched.measure(composed)).accuracy }) }),
+        ...hooks,
+      });
+      const final = rawAndClamped({ test: await accuracyAt(last) }, { test: zeroShot });
+      await writeSafetensorsFile(join(folder.path, RESULT), asTensors(model, last), { format: "pt" });
+      return { zeroShot: { test: zeroShot }, final, history };
+    } finally {
+      encoder.dispose();
+    }
+  });
+  return {
+    target: dataset.name,
+    path: join(finished.path, RESULT),
+    zeroShot: finished.zeroShot["test"]!,
+    accuracy: finished.final["test"]!,
+  };
 }
 
 /** `atlas finetune`: all parameters of the image encoder on one data set, text side frozen: what task vectors come from. */
 export function addFinetune(program: Command, terminal: Terminal): void {
   const command = program.command("finetune").description("fine-tune the image encoder on the target, to make a task vector");
-  addTargetFlags(command)
-    .optionsGroup("How it is learned:")
-    .option("--lr <rate>", "peak learning rate (the paper's for ViT-B/32; the zoo used 5e-4)", positive("--lr"), 1e-5)
-    .option("--wd <decay>", "weight decay", nonNegative("--wd"), 0.1)
-    .option("--epochs <n>", "passes over the data", count("--epochs"), 1)
-    .option("--batch-size <n>", "images a batch", count("--batch-size"), 128)
-    .option("--warmup <steps>", "steps of linear warm-up", wholeFromZero("--warmup"), 0)
+  addTargetFlags(command);
+  addLearningFlags(command)
+    .option("--warmup <steps>", "steps of linear warm-up (default: the preset's)", wholeFromZero("--warmup"))
     .option("--label-smoothing <share>", "of the cross-entropy", share("--label-smoothing"), 0)
     .option("--images <n>", "use so many training images (default: all)", count("--images"))
-    .option("--micro-batch <n>", "images computed at once (default: the batch)", count("--micro-batch"))
     .optionsGroup("Runs:")
     .option("--seed <n>", "of order and augmentation", wholeFromZero("--seed"), 1)
     .option("--save <dir>", "folder of checkpoints: <dir>/<model>/<target>Val/ is written", "runs/checkpoints")

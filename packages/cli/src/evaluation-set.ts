@@ -1,0 +1,69 @@
+import {
+  accuracyOf,
+  encodeAll,
+  headLogits,
+  validationTransform,
+  type Accuracy,
+  type ClassificationHead,
+  type CompiledEncoder,
+  type ComposedEncoder,
+  type ImageSource,
+  type LabelledBatch,
+  type LabelledFeatures,
+  type NamedArrays,
+} from "@atlas-tv/core";
+import { evaluationBatches } from "@atlas-tv/datasets";
+import { stoppable } from "./interruption.js";
+import type { LoadedModel } from "./loaded-model.js";
+
+/** Images evaluated at once: bounds memory, not results. */
+const EVALUATION_BATCH = 250;
+
+/** Labelled images without augmentation, and the head that names them: what accuracy is measured on, again and again. */
+export class EvaluationSet {
+  readonly #batches: AsyncIterable<LabelledBatch>;
+
+  /** @param images which of the source's images; default all. */
+  constructor(
+    { spec, normalisation }: Pick<LoadedModel, "spec" | "normalisation">,
+    readonly head: ClassificationHead,
+    images: { readonly source: ImageSource; readonly indices?: Int32Array },
+    signal: AbortSignal,
+  ) {
+    const transform = validationTransform(spec.imageSize, normalisation);
+    this.#batches = stoppable(evaluationBatches({ ...images, batchSize: EVALUATION_BATCH, transform }), signal);
+  }
+
+  features(encoder: ComposedEncoder): Promise<LabelledFeatures> {
+    return encodeAll(encoder, this.#batches);
+  }
+
+  /** Top-1 accuracy of features of these images. */
+  classify(features: LabelledFeatures): Promise<Accuracy> {
+    return accuracyOf(features, (rows) => headLogits(this.head, rows));
+  }
+
+  async measure(encoder: ComposedEncoder): Promise<Accuracy> {
+    return this.classify(await this.features(encoder));
+  }
+}
+
+/** Uses an encoder with coefficients applied, and disposes of it. */
+export async function withComposed<T>(
+  encoder: CompiledEncoder,
+  coefficients: NamedArrays,
+  use: (composed: ComposedEncoder) => Promise<T>,
+): Promise<T> {
+  const composed = await encoder.compose(coefficients);
+  try {
+    return await use(composed);
+  } finally {
+    composed.dispose();
+  }
+}
+
+/** The coefficients among learned values: an objective's own parameters are left out. */
+export function pick(values: NamedArrays, encoder: CompiledEncoder): NamedArrays {
+  const names = Object.keys(encoder.composition.shapes(encoder.spec.blocks, encoder.vectorCount));
+  return Object.fromEntries(names.map((name) => [name, values[name]!]));
+}

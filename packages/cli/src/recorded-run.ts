@@ -1,0 +1,118 @@
+import { rawAndClamped, type CompositionArtefact, type DatasetSplit, type Measurements, type RunRecord } from "@atlas-tv/checkpoints";
+import type { Backend, EpochRecord, LearnerState, Metrics, NamedHostTensors, ProgressSink } from "@atlas-tv/core";
+import { backendFacts, peakMemoryBytes } from "./run-facts.js";
+import { RunFolder } from "./run-folder.js";
+import type { Remarks, Terminal } from "./terminal.js";
+import { terminalProgress } from "./terminal-progress.js";
+
+/** JSON of any kind, as `run.json` records options. */
+export type Json = CompositionArtefact["model"];
+
+/** A value as JSON has it. */
+export function asJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value)) as Json;
+}
+
+/** A run before it starts: where it is written, and all that its result depends on. */
+export interface RunPlan {
+  readonly command: string;
+  readonly path: string;
+  /** The flag that names the folder. */
+  readonly flag: string;
+  /** Further files in the folder that the run writes. */
+  readonly files?: readonly string[];
+  /** In front of its progress. */
+  readonly label: string;
+  readonly options: Readonly<Record<string, Json>>;
+  readonly seed: number;
+  readonly hashes: RunRecord["hashes"];
+  readonly backend: Backend;
+  readonly flags: { readonly resume: boolean; readonly quiet: boolean; readonly json: boolean };
+}
+
+/** What `learn` takes of a run. */
+export interface RunHooks {
+  readonly onEvent: ProgressSink;
+  readonly signal: AbortSignal;
+  readonly save: (state: LearnerState) => Promise<void>;
+  readonly resume?: LearnerState;
+}
+
+/** What a run came to. */
+export interface RunResult {
+  /** Metrics of the base model, in [0, 1]. */
+  readonly zeroShot: Metrics;
+  readonly final: Measurements;
+  readonly history: readonly EpochRecord[];
+  readonly composition?: CompositionArtefact;
+  readonly splits?: readonly DatasetSplit[];
+  readonly adapter?: NamedHostTensors;
+  /** Further JSON files, by name: the layouts of the reference implementation. */
+  readonly documents?: Readonly<Record<string, unknown>>;
+  readonly notes?: readonly string[];
+}
+
+/** Metrics of a finished run, raw, in [0, 1]. */
+export interface FinishedRun {
+  readonly path: string;
+  readonly zeroShot: Metrics;
+  readonly final: Metrics;
+}
+
+/** One run in one folder: begun, gone on with from its saved state, or, when it is finished, read back. */
+export async function recordedRun(
+  plan: RunPlan,
+  remarks: Remarks,
+  terminal: Terminal,
+  work: (hooks: RunHooks, folder: RunFolder) => Promise<RunResult>,
+): Promise<FinishedRun> {
+  const { path, options, seed, hashes, backend, flags } = plan;
+  const place = { flag: plan.flag, ...(plan.files === undefined ? {} : { files: plan.files }) };
+  const folder = await RunFolder.open(path, { ...options, seed, hashes, backend: backend.id }, flags.resume, place);
+  if (folder.isFinished) {
+    const metrics = await folder.finishedMetrics();
+    folder.removeState();
+    remarks.add(`${path} was finished already`);
+    return { path: folder.path, ...metrics };
+  }
+  const resume = await folder.savedState();
+  if (flags.resume && resume === null) remarks.add(`${path} holds no unfinished run: this one starts from the beginning`);
+  const started = performance.now();
+  const progress = terminalProgress(plan.label, terminal, { quiet: flags.quiet || flags.json });
+  let result: RunResult;
+  try {
+    result = await work(
+      {
+        onEvent: progress.onEvent,
+        signal: terminal.signal,
+        save: (state) => folder.saveState(state),
+        ...(resume === null ? {} : { resume }),
+      },
+      folder,
+    );
+  } finally {
+    progress.end();
+  }
+  const { zeroShot, final, history, notes = [], ...files } = result;
+  await folder.finish({
+    ...files,
+    run: {
+      command: plan.command,
+      options,
+      seed,
+      hashes,
+      ...(await backendFacts(backend)),
+      zeroShot: { ...zeroShot },
+      epochs: history.map(({ metrics, ...record }) => ({ ...record, metrics: rawAndClamped(metrics, {}) })),
+      final,
+      seconds: (performance.now() - started) / 1000,
+      peakMemoryBytes: peakMemoryBytes(),
+      notes: [...notes, ...(resume === null ? [] : [`continued after epoch ${resume.epoch}`]), ...remarks.all],
+    },
+  });
+  return {
+    path: folder.path,
+    zeroShot,
+    final: Object.fromEntries(Object.entries(final).map(([name, { raw }]) => [name, raw])),
+  };
+}
