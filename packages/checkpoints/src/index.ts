@@ -4,6 +4,7 @@ export * from "./checkpoint-formats.js";
 export * from "./composition-artefact.js";
 export * from "./file-kind.js";
 export * from "./learner-state-artefact.js";
+export * from "./model-files.js";
 export * from "./model-weights.js";
 export * from "./run-record.js";
 export * from "./safetensors-error.js";

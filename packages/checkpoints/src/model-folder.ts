@@ -1,29 +1,13 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import {
-  classificationHead, InputError, CLIP_NORMALISATION, readFloat32,
+  InputError, CLIP_NORMALISATION,
   type ClassificationHead, type EncoderSpec, type NamedHostTensors, type Normalisation, type TaskVector,
 } from "@atlas-tv/core";
 import { z } from "zod";
-import { jsonField } from "./artefact.js";
 import { readCheckpoint } from "./checkpoint-file.js";
+import { BASE, CONFIG_FILE, decodeHead, FINETUNED, parseJson, parseModelConfig, SUFFIX, TASK_VECTOR } from "./model-layout.js";
 import { loadBase, loadTaskVector, taskVectorFromCheckpoints } from "./model-weights.js";
-
-/** File names of the layout that the reference implementation uses, without their extension. */
-const BASE = "zeroshot";
-const FINETUNED = "finetuned";
-const TASK_VECTOR = "task_vector";
-
-/** Fine-tuned models carry the name of the split they were trained on. */
-const SUFFIX = "Val";
-
-const triple = z.tuple([z.number(), z.number(), z.number()]);
-const configSchema = z.object({
-  model_cfg: z.record(z.string(), z.unknown()),
-  preprocess_cfg: z.object({ mean: triple, std: triple }).optional(),
-});
-
-const classNamesSchema = jsonField(z.array(z.string()));
 
 const accuraciesSchema = z.record(z.string(), z.number());
 
@@ -52,17 +36,13 @@ export interface ModelFolder {
   accuracies(file: "zeroshot_accuracies" | "ft_accuracies"): Readonly<Record<string, number>>;
 }
 
-function readJson<T>(path: string, schema: z.ZodType<T>, what: string): T {
-  let value: unknown;
+function readText(path: string): string {
   try {
-    value = JSON.parse(readFileSync(path, "utf8"));
+    return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new InputError({ where: path, got: cause instanceof Error ? cause.message : String(cause), expected: what }, { cause });
+    const expected = "a readable file";
+    throw new InputError({ where: path, got: cause instanceof Error ? cause.message : String(cause), expected }, { cause });
   }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new InputError({ where: `${path}, field "${issue?.path.join(".") ?? ""}"`, got: issue?.message ?? "something else", expected: what });
 }
 
 function tasksOf(path: string): string[] {
@@ -73,32 +53,16 @@ function tasksOf(path: string): string[] {
     .sort();
 }
 
-async function readHead(path: string, name: string): Promise<ClassificationHead> {
-  return readCheckpoint(path, async ({ tensors, metadata }) => {
-    const weight = tensors.get("weight");
-    if (weight?.shape.length !== 2) {
-      throw new InputError({ where: path, got: weight === undefined ? "no tensor \"weight\"" : `weight of shape [${weight.shape.join(", ")}]`, expected: "a head: weight [classes, width]" });
-    }
-    const [classes = 0, width = 0] = weight.shape;
-    const named = classNamesSchema.safeParse(metadata["class_names"] ?? "[]");
-    const classNames = named.success && named.data.length === 0 ? Array.from({ length: classes }, (_, label) => String(label)) : named.data;
-    if (classNames?.length !== classes) {
-      const got = classNames === undefined ? "class_names that are not a JSON list of texts" : `${classNames.length} class names`;
-      throw new InputError({ where: path, got, expected: `${classes} class names, one for each row of the weight` });
-    }
-    return classificationHead({ name, classNames, weight: await readFloat32(weight, "weight"), width });
-  });
-}
-
 /** @throws InputError when the folder is not there, or holds no base model or no config. */
 export function openModelFolder(path: string): ModelFolder {
-  const expected = `a folder with ${BASE}.safetensors and open_clip_config.json`;
+  const expected = `a folder with ${BASE}.safetensors and ${CONFIG_FILE}`;
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new InputError({ where: path, got: existsSync(path) ? "a file" : "nothing there", expected });
   }
   const basePath = join(path, `${BASE}.safetensors`);
   if (!existsSync(basePath)) throw new InputError({ where: path, got: `no ${BASE}.safetensors`, expected });
-  const { model_cfg: config, preprocess_cfg: pixels } = readJson(join(path, "open_clip_config.json"), configSchema, "open_clip's config: { model_cfg, preprocess_cfg }");
+  const configPath = join(path, CONFIG_FILE);
+  const { model_cfg: config, preprocess_cfg: pixels } = parseModelConfig(readText(configPath), configPath);
   const tasks = tasksOf(path);
 
   const taskPath = (task: string): string => {
@@ -127,11 +91,11 @@ export function openModelFolder(path: string): ModelFolder {
     },
     head: async (task) => {
       const file = join(path, `head_${task}${SUFFIX}.safetensors`);
-      return existsSync(file) ? readHead(file, task) : null;
+      return existsSync(file) ? readCheckpoint(file, (head) => decodeHead(head, task, file)) : null;
     },
     accuracies: (file) => {
       const at = join(path, `${file}.json`);
-      return existsSync(at) ? readJson(at, accuraciesSchema, "accuracies by task") : {};
+      return existsSync(at) ? parseJson(readText(at), accuraciesSchema, at, "accuracies by task") : {};
     },
   };
 }
