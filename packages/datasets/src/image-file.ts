@@ -1,21 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { InputError, pixelImage, type PixelImage } from "@atlas-tv/core";
+import { fileBeginning } from "./file-beginning.js";
 import { decodePng, isPng, MAX_PIXELS } from "./png.js";
-
-/** Bytes of a file quoted in a message. */
-const QUOTED_BYTES = 16;
 
 function isJpeg(bytes: Uint8Array): boolean {
   return bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
-}
-
-/** How a file begins, for people: as text where it is text, as hexadecimal bytes otherwise. */
-function beginning(bytes: Uint8Array): string {
-  if (bytes.length === 0) return "an empty file";
-  const head = bytes.subarray(0, QUOTED_BYTES);
-  const printable = head.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x09 || byte === 0x0a || byte === 0x0d);
-  const hex = Array.from(head, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
-  return `a file that starts with ${printable ? JSON.stringify(String.fromCharCode(...head)) : hex}`;
 }
 
 /** Decodes a JPEG to gray or RGB without turning it or managing its colours, as Pillow does. */
@@ -49,7 +38,7 @@ export async function decodeImage(bytes: Uint8Array, where = "image"): Promise<P
   if (isJpeg(bytes)) return decodeJpeg(bytes, where);
   throw new InputError({
     where,
-    got: beginning(bytes),
+    got: fileBeginning(bytes),
     expected: "a PNG or JPEG image",
     next: "convert the file to PNG or JPEG, or remove it",
   });

@@ -1,5 +1,6 @@
 export * from "./batch-order.js";
 export * from "./batches.js";
+export * from "./image-blob.js";
 export * from "./png.js";
 export * from "./shots.js";
 export * from "./sources.js";
