@@ -1,3 +1,5 @@
+export * from "./clip-tokenizer.js";
+export * from "./clip-vocabulary.js";
 export * from "./config.js";
 export * from "./encoder-specs.js";
 export * from "./known-models.js";

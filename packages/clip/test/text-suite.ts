@@ -4,7 +4,7 @@ import { encode, isotropic, normaliseRows, type Backend, type EncoderInputs } fr
 import {
   closeTo, fixtureJson, fixtureTensors, floats, hostTensors, integers, tensorOf, tolerance,
 } from "../../core/test/fixture-files.js";
-import { textSpec, zeroShotHead } from "../src/index.js";
+import { ClipTokenizer, textSpec, zeroShotHead } from "../src/index.js";
 
 interface TextFixture {
   prompts: string[];
@@ -48,18 +48,19 @@ export function textSuite(backend: Backend): void {
   });
 }
 
-/** The zero-shot head against the golden numbers, on one backend. `tokenize` must know CLIP's vocabulary. */
-export function zeroShotSuite(backend: Backend, tokenize: (texts: readonly string[]) => EncoderInputs | Promise<EncoderInputs>): void {
+/** The zero-shot head of class names and templates against the golden numbers, on one backend. */
+export function zeroShotSuite(backend: Backend): void {
   describe(`the zero-shot head on ${backend.id}`, () => {
     it("has the golden weights", async () => {
       await backend.activate();
       const before = tf.memory().numTensors;
       const encoder = await backend.compile(textSpec(facts.config), await hostTensors(tower), [], isotropic());
+      const tokenizer = await ClipTokenizer.openAi(facts.config.text_cfg.context_length);
       const [logitScale = 0] = await floats(tower, "logit_scale");
       closeTo(Math.exp(logitScale), facts.logit_scale_exp, tolerance("text.embeddings_and_head"), "scale");
       const head = await zeroShotHead({
         encoder,
-        tokenize,
+        tokenize: (texts) => tokenizer.encode(texts),
         classNames: facts.classnames,
         templates: facts.templates,
         logitScale,

@@ -4,6 +4,7 @@ import type { DatasetOptions } from "./dataset-options.js";
 import { FASHION_MNIST_PACKAGE, fashionMnist } from "./fashion-mnist.js";
 import { imageFolder, isFolder } from "./image-folder.js";
 import { MNIST_PACKAGE, mnist } from "./mnist.js";
+import { nameKey } from "./name-key.js";
 
 export interface NamedDatasetOptions extends DatasetOptions, PackageOptions {
   /** Data sets beyond those of this package. */
@@ -24,11 +25,6 @@ export const NAMED_DATASETS: readonly NamedDataset[] = [
   { name: "FashionMNIST", packages: [FASHION_MNIST_PACKAGE], load: fashionMnist },
 ];
 
-/** Capitals, hyphens and underscores make no difference: "fashion-mnist" is FashionMNIST. */
-function key(name: string): string {
-  return name.toLowerCase().replaceAll(/[-_\s]/g, "");
-}
-
 /** What `datasetByName` would find, and which packages each data set that is not installed lacks. */
 export function listDatasets(options: NamedDatasetOptions = {}): { name: string; missing: string[] }[] {
   return [...NAMED_DATASETS, ...(options.more ?? [])].map(({ name, packages }) => ({
@@ -42,7 +38,7 @@ export function listDatasets(options: NamedDatasetOptions = {}): { name: string;
  * @throws InputError listing what is installed and what could be.
  */
 export async function datasetByName(name: string, options: NamedDatasetOptions = {}): Promise<Dataset> {
-  const found = [...NAMED_DATASETS, ...(options.more ?? [])].find((candidate) => key(candidate.name) === key(name));
+  const found = [...NAMED_DATASETS, ...(options.more ?? [])].find((candidate) => nameKey(candidate.name) === nameKey(name));
   if (found !== undefined) return found.load(options);
   if (isFolder(name)) return imageFolder(name, options);
   const all = listDatasets(options);
