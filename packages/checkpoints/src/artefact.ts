@@ -3,7 +3,8 @@ import { InputError } from "@atlas-tv/core";
 import { z } from "zod";
 import type { ByteSource } from "./byte-source.js";
 import { describeArtefact, sniff, type ArtefactFormat } from "./file-kind.js";
-import { openSafetensors, type TensorFile } from "./safetensors-reader.js";
+import { openSafetensors } from "./safetensors-reader.js";
+import type { TensorFile } from "./tensor-file.js";
 
 /** The version of every format below; a change of meaning is a new version. */
 export const FORMAT_VERSION = 1;

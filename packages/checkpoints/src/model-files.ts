@@ -6,7 +6,7 @@ import type { ByteSource } from "./byte-source.js";
 import { openTensors } from "./checkpoint-formats.js";
 import { BASE, CONFIG_FILE, decodeHead, FINETUNED, parseModelConfig, SUFFIX, TASK_VECTOR } from "./model-layout.js";
 import { loadBase, loadTaskVector, taskVectorFromCheckpoints } from "./model-weights.js";
-import type { TensorFile } from "./safetensors-reader.js";
+import type { TensorFile } from "./tensor-file.js";
 
 /** The files of a model where there is no file system: a folder that a person picked in a browser, or a place on the web. */
 export interface ModelFiles {

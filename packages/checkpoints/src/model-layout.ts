@@ -2,7 +2,7 @@
 import { classificationHead, InputError, readFloat32, type ClassificationHead } from "@atlas-tv/core";
 import { z } from "zod";
 import { jsonField } from "./artefact.js";
-import type { TensorFile } from "./safetensors-reader.js";
+import type { TensorFile } from "./tensor-file.js";
 
 /** File names of the layout that the reference implementation uses, without their extension. */
 export const BASE = "zeroshot";

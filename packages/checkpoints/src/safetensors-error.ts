@@ -6,7 +6,7 @@ export type SafetensorsFault =
   | "truncated"
   /** The header's length goes past the end of the file. */
   | "header-longer-than-file"
-  /** The header's length is over `MAX_HEADER_BYTES`. */
+  /** The header's length is over `MAX_HEADER_BYTES`, or it holds more objects or values than any model has tensors. */
   | "header-over-limit"
   /** The header is not UTF-8. */
   | "header-not-utf8"

@@ -1,15 +1,7 @@
-import type { StateDict, StoredTensor } from "@atlas-tv/core";
+import type { StoredTensor } from "@atlas-tv/core";
 import type { ByteSource } from "./byte-source.js";
 import { LENGTH_BYTES, parseHeaderLength, parseSafetensorsHeader } from "./safetensors-header.js";
-
-/** Tensors of a file, not yet read, and what the file says about itself. */
-export interface TensorFile {
-  /** In the order of the file. The bytes of a tensor are read each time they are asked for. */
-  readonly tensors: StateDict;
-  readonly metadata: Readonly<Record<string, string>>;
-  /** In the order of the file. */
-  readonly names: readonly string[];
-}
+import type { TensorFile } from "./tensor-file.js";
 
 /**
  * Reads and checks the header of a safetensors file; of the data only what is asked for later.

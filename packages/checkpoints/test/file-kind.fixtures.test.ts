@@ -7,7 +7,7 @@ const pytorch = readdirSync(fixture("checkpoints")).filter((name) => name.endsWi
 
 test.each(pytorch)("%s is recognised as PyTorch's", async (name) => {
   await using source = await openFile(fixture("checkpoints", name));
-  expect((await sniff(source)).kind).toBe(name.includes("legacy") ? "pickle" : "pytorch-zip");
+  expect((await sniff(source)).kind).toBe(name.includes("legacy") ? "pytorch-legacy" : name.includes("torchscript") ? "torchscript" : "pytorch-zip");
 });
 
 test.each(safetensorsFiles("checkpoints"))("%s: the inspection lists what the file holds", async (name) => {
