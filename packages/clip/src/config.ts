@@ -34,12 +34,15 @@ const textSchema = z.strictObject({
 const shared = {
   embed_dim: size,
   quick_gelu: z.boolean().default(false),
-  text_cfg: textSchema,
+  text_cfg: textSchema.optional(),
 };
 
 const vitConfigSchema = z.strictObject({ ...shared, vision_cfg: visionSchema });
 
 const resNetConfigSchema = z.strictObject({ ...shared, vision_cfg: resNetSchema });
+
+/** The text encoder of a CLIP. */
+export type TextConfig = z.output<typeof textSchema>;
 
 /** A CLIP whose image encoder is a vision transformer. */
 export type VitClipConfig = z.output<typeof vitConfigSchema>;
@@ -47,7 +50,7 @@ export type VitClipConfig = z.output<typeof vitConfigSchema>;
 /** A CLIP whose image encoder is a ResNet: `vision_cfg.layers` lists its stages. */
 export type ResNetClipConfig = z.output<typeof resNetConfigSchema>;
 
-/** The architecture of a CLIP model, as open_clip's model configurations give it. */
+/** The architecture of a CLIP model, as open_clip's model configurations give it; without `text_cfg` an image encoder alone. */
 export type ClipConfig = VitClipConfig | ResNetClipConfig;
 
 /** `VitClipConfig` before defaults are filled in. */
@@ -62,6 +65,15 @@ export type ClipConfigInput = VitClipConfigInput | ResNetClipConfigInput;
 /** Whether the image encoder is a ResNet; otherwise it is a vision transformer. */
 export function hasResNet(config: ClipConfig): config is ResNetClipConfig {
   return Array.isArray(config.vision_cfg.layers);
+}
+
+/**
+ * The text encoder of a configuration.
+ * @throws InputError where it has none.
+ */
+export function textConfig({ text_cfg: text }: ClipConfig, where = "CLIP configuration"): TextConfig {
+  if (text !== undefined) return text;
+  throw new InputError({ where, got: "no text_cfg: an image encoder alone", expected: "a configuration of both encoders" });
 }
 
 /** Whether a document that is still to be checked describes a ResNet. */
@@ -88,7 +100,7 @@ function inconsistency(config: ClipConfig): string | null {
   const { text_cfg: text } = config;
   const vision = visionInconsistency(config);
   if (vision !== null) return vision;
-  if (text.width % text.heads !== 0) return "text_cfg.width: not a multiple of heads";
+  if (text !== undefined && text.width % text.heads !== 0) return "text_cfg.width: not a multiple of heads";
   return null;
 }
 
@@ -105,7 +117,7 @@ export function parseClipConfig(json: unknown, where = "CLIP configuration"): Cl
   throw new InputError({
     where,
     got: problem!,
-    expected: "an open_clip model configuration of a vision transformer or a ResNet: embed_dim, quick_gelu, vision_cfg, text_cfg",
+    expected: "an open_clip model configuration of a vision transformer or a ResNet: embed_dim, quick_gelu, vision_cfg, and text_cfg where it has a text encoder",
     next: "known model names need no configuration",
   });
 }

@@ -1,6 +1,6 @@
 import type { BlockSpec, ImageEncoderSpec, ModifiedResNetSpec, TextTransformerSpec, VitSpec } from "@atlas-tv/core";
 import {
-  hasResNet, parseClipConfig,
+  hasResNet, parseClipConfig, textConfig,
   type ClipConfig, type ClipConfigInput, type ResNetClipConfig, type ResNetClipConfigInput,
   type VitClipConfig, type VitClipConfigInput,
 } from "./config.js";
@@ -21,10 +21,11 @@ const PREFIX = "visual.";
  * With the parameters of the text tower around those of the image tower, where a module of both holds them: its own
  * first, then those of its parts.
  */
-function withLeftovers(visual: readonly BlockSpec[], { embed_dim: outputWidth, text_cfg: text }: ClipConfig): BlockSpec[] {
+function withLeftovers(visual: readonly BlockSpec[], config: ClipConfig): BlockSpec[] {
+  const text = textConfig(config);
   return [
     weight("positional_embedding", [text.context_length, text.width], "leftover"),
-    weight("text_projection", [text.width, outputWidth], "leftover"),
+    weight("text_projection", [text.width, config.embed_dim], "leftover"),
     weight("logit_scale", [], "leftover"),
     ...visual,
     weight("token_embedding.weight", [text.vocab_size, text.width], "leftover"),
@@ -89,11 +90,15 @@ export function visionSpec(config: ClipConfigInput, options: VisionSpecOptions =
   return options.includeLeftovers === true ? { ...spec, blocks: withLeftovers(spec.blocks, parsed) } : spec;
 }
 
-/** The text encoder of a CLIP model, with the names and the order of the full model's state dict. */
+/**
+ * The text encoder of a CLIP model, with the names and the order of the full model's state dict.
+ * @throws InputError where the configuration is one of an image encoder alone.
+ */
 export function textSpec(config: ClipConfigInput): TextTransformerSpec {
-  const { embed_dim: outputWidth, quick_gelu: quickGelu, text_cfg: text } = parseClipConfig(config);
-  const { width, layers, heads, context_length: contextLength, vocab_size: vocabularySize } = text;
-  const mlpWidth = Math.trunc(width * text.mlp_ratio);
+  const parsed = parseClipConfig(config);
+  const { embed_dim: outputWidth, quick_gelu: quickGelu } = parsed;
+  const { width, layers, heads, context_length: contextLength, vocab_size: vocabularySize, mlp_ratio: ratio } = textConfig(parsed);
+  const mlpWidth = Math.trunc(width * ratio);
   return {
     family: "text",
     prefix: "",
