@@ -55,7 +55,7 @@ export function zeroShotSuite(backend: Backend): void {
       await backend.activate();
       const before = tf.memory().numTensors;
       const encoder = await backend.compile(textSpec(facts.config), await hostTensors(tower), [], isotropic());
-      const tokenizer = await ClipTokenizer.openAi(facts.config.text_cfg.context_length);
+      const tokenizer = await ClipTokenizer.openAi(textSpec(facts.config).contextLength);
       const [logitScale = 0] = await floats(tower, "logit_scale");
       closeTo(Math.exp(logitScale), facts.logit_scale_exp, tolerance("text.embeddings_and_head"), "scale");
       const head = await zeroShotHead({
