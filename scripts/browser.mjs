@@ -44,7 +44,7 @@ export function findChromium() {
   return null;
 }
 
-function isDebian() {
+export function isDebian() {
   return existsSync("/etc/os-release") && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync("/etc/os-release", "utf8"));
 }
 

@@ -7,6 +7,7 @@ import { runChild } from "./child.mjs";
 import { endWith, setUp } from "./setup.mjs";
 import { runTests } from "./test-run.mjs";
 import { findPnpm, ROOT, runTool, say, SetupError } from "./toolchain.mjs";
+import { setUpWebGpu } from "./webgpu.mjs";
 
 /** The folder that npm was called in: relative paths are the caller's. */
 const callerFolder = process.env.INIT_CWD ?? process.cwd();
@@ -56,7 +57,7 @@ const COMMANDS = {
 };
 
 /** Commands that need neither dependencies nor a build. */
-const BARE_COMMANDS = { "setup:browser": setUpBrowser };
+const BARE_COMMANDS = { "setup:browser": setUpBrowser, "setup:webgpu": setUpWebGpu };
 
 async function main([name, ...args]) {
   const bare = BARE_COMMANDS[name];

@@ -24,7 +24,7 @@ async function bundle(contents: string): Promise<Bundle> {
 }
 
 describe("in a browser", () => {
-  it.each(["core", "clip", "checkpoints", "datasets"])("a bundle of %s holds no Node built-in", async (id) => {
+  it.each(["core", "clip", "checkpoints", "datasets", "backend-webgpu"])("a bundle of %s holds no Node built-in", async (id) => {
     const { inputs } = await bundle(`export * from "@atlas-tv/${id}";`);
     const own = Object.entries(inputs).filter(([path]) => path.startsWith("packages/"));
     expect(own.length).toBeGreaterThan(1);

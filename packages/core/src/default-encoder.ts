@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Scalar, Tensor, Tensor2D } from "@tensorflow/tfjs-core";
 import type { CompiledEncoder, CompileOptions, ComposedEncoder, ForwardPass } from "./backend.js";
 import { BlockComposer, disposeBlocks, type BlockTensors } from "./block-composer.js";
+import type { MakeBlockStore } from "./block-store.js";
 import { checkBlocks } from "./check-blocks.js";
 import type { Composition, NamedArrays } from "./composition.js";
 import { encoderFunction, type EncoderFunction } from "./encoder-families.js";
@@ -70,6 +71,12 @@ class Network {
   }
 }
 
+/** What the default implementation takes beside the options of `compile`. */
+export interface DefaultCompileOptions extends CompileOptions {
+  /** Where base and task vectors are kept; default in host memory. */
+  readonly store?: MakeBlockStore;
+}
+
 interface Composed {
   readonly composer: BlockComposer;
   readonly coefficients: NamedArrays;
@@ -81,7 +88,11 @@ interface Composed {
 }
 
 class DefaultComposedEncoder implements ComposedEncoder {
-  constructor(readonly network: Network, readonly state: Composed) {}
+  #disposed = false;
+
+  constructor(readonly network: Network, readonly state: Composed) {
+    state.composer.hold();
+  }
 
   #evaluate(inputs: Tensor): Tensor2D {
     const { blocks, steps } = this.state;
@@ -144,9 +155,12 @@ class DefaultComposedEncoder implements ComposedEncoder {
   }
 
   dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
     this.network.dispose();
     disposeBlocks(this.state.blocks);
     if (this.state.steps !== null) disposeBlocks(this.state.steps);
+    this.state.composer.release();
   }
 }
 
@@ -158,7 +172,7 @@ class DefaultCompiledEncoder implements CompiledEncoder {
     composer: BlockComposer,
     readonly spec: EncoderSpec,
     readonly composition: Composition,
-    readonly options: CompileOptions,
+    readonly options: DefaultCompileOptions,
   ) {
     this.#composer = composer;
     this.#features = encoderFunction(spec);
@@ -196,22 +210,26 @@ class DefaultCompiledEncoder implements CompiledEncoder {
 
   setVectors(vectors: readonly TaskVector[]): Promise<void> {
     return new Promise((resolve) => {
-      const { spec, base, composition } = this.#live();
+      const old = this.#live();
+      const { spec, base, composition } = old;
       checkVectors(spec, vectors);
-      this.#composer = new BlockComposer(spec, base, vectors, composition);
+      this.#composer = new BlockComposer(spec, base, vectors, composition, this.options.store);
+      old.release();
       resolve();
     });
   }
 
   dispose(): void {
+    this.#composer?.release();
     this.#composer = null;
   }
 }
 
 /**
  * An encoder on plain tfjs, on whatever backend is active: the definition of correct. Base and task vectors stay in
- * host memory as they are; only composed blocks are tensors. `backward` recomputes the forward pass, so the option
- * `recompute` changes nothing here, nor does `threads`. Encoders composed before `setVectors` keep their vectors.
+ * host memory as they are unless `store` keeps them elsewhere; only composed blocks are tensors. `backward` recomputes
+ * the forward pass, so the option `recompute` changes nothing here, nor does `threads`. Encoders composed before
+ * `setVectors` keep their vectors.
  * @throws InputError when a block is missing, unexpected, wrongly shaped or not finite.
  */
 export function compileDefault(
@@ -219,7 +237,7 @@ export function compileDefault(
   base: NamedHostTensors,
   vectors: readonly TaskVector[],
   composition: Composition,
-  options: CompileOptions = {},
+  options: DefaultCompileOptions = {},
 ): Promise<CompiledEncoder> {
   return new Promise((resolve) => {
     registerGradients();
@@ -229,6 +247,7 @@ export function compileDefault(
     }
     checkBlocks(spec, base, "the base model");
     checkVectors(spec, vectors);
-    resolve(new DefaultCompiledEncoder(new BlockComposer(spec, base, vectors, composition), spec, composition, options));
+    const composer = new BlockComposer(spec, base, vectors, composition, options.store);
+    resolve(new DefaultCompiledEncoder(composer, spec, composition, options));
   });
 }

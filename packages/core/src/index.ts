@@ -2,6 +2,7 @@ export * from "./adamw.js";
 export * from "./adapter.js";
 export * from "./augmentation.js";
 export * from "./backend.js";
+export * from "./block-store.js";
 export * from "./blockwise.js";
 export * from "./check-blocks.js";
 export * from "./classification-head.js";
