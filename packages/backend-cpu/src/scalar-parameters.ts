@@ -3,12 +3,17 @@ import { Tensor } from "onnxruntime-node";
 import type { BufferPool } from "./buffer-pool.js";
 import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
 import { floatTensor, type ProgramCache } from "./program.js";
-import { TILE_PARTS, type ScalarPlan, type StackedBlock, type TiledBlock } from "./scalar-plan.js";
+import type { ScalarPlan, StackedBlock, TiledBlock } from "./scalar-plan.js";
 import { stackProducts, stackSums, tileProducts, tileSum } from "./scalar-programs.js";
 
-function hostSlice({ dtype, data }: HostTensor, from: number, to: number, shape: readonly number[]): Tensor {
-  if (dtype === "F32") return floatTensor(data.subarray(from, to), shape);
-  return new Tensor("float16", data.subarray(from, to), shape);
+function hostSlice({ dtype, data }: HostTensor, from: number, to: number): Tensor {
+  const shape = [1, to - from];
+  return dtype === "F32" ? floatTensor(data.subarray(from, to), shape) : new Tensor("float16", data.subarray(from, to), shape);
+}
+
+/** The inputs `t0`, `t1` … of one tile. */
+function tileOf({ vectors }: TiledBlock, from: number, to: number): Record<string, Tensor> {
+  return Object.fromEntries(vectors.map(({ tensor }, i) => [`t${i}`, hostSlice(tensor, from, to)]));
 }
 
 /** Runs the programs that scale, add and multiply task vectors. */
@@ -39,12 +44,12 @@ export class ScalarArithmetic {
     const elements = block.vectors.map(({ tensor }) => tensor.dtype);
     const base = block.base?.dtype ?? null;
     const program = await this.programs.get(`tile-sum/${base}/${elements.join()}`, () => tileSum(base, elements));
-    const scales = block.vectors.map(({ index }, i): [string, Tensor] => [`w${i}`, floatTensor(weights.subarray(index, index + 1), [1])]);
+    const own = Float32Array.from(block.vectors, ({ index }) => weights[index]!);
+    const w = floatTensor(own, [1, own.length]);
     for (const { from, to } of block.tiles) {
-      const shape = [to - from];
-      const slices = block.vectors.map(({ tensor }, i): [string, Tensor] => [`t${i}`, hostSlice(tensor, from, to, shape)]);
-      const start: [string, Tensor][] = block.base === null ? [] : [["base", hostSlice(block.base, from, to, shape)]];
-      await program.run(Object.fromEntries([...scales, ...slices, ...start]), { y: floatTensor(into.subarray(from, to), shape) });
+      const feeds: Record<string, Tensor> = { w, ...tileOf(block, from, to) };
+      if (block.base !== null) feeds["base"] = hostSlice(block.base, from, to);
+      await program.run(feeds, { y: floatTensor(into.subarray(from, to), [1, to - from]) });
     }
   }
 
@@ -66,19 +71,17 @@ export class ScalarArithmetic {
     return blocks.map((_, p) => products.subarray(p * n, (p + 1) * n));
   }
 
-  /** ⟨gradient, τᵢ⟩ of a large block, n numbers; partial sums are added in float64. */
+  /** ⟨gradient, τᵢ⟩ of a large block, n numbers; tiles are added in float64. */
   async productsTiled(block: TiledBlock, gradient: Float32Array): Promise<Float32Array> {
     const elements = block.vectors.map(({ tensor }) => tensor.dtype);
     const program = await this.programs.get(`tile-products/${elements.join()}`, () => tileProducts(elements));
     const totals = new Float64Array(this.plan.n);
+    const products = new Float32Array(elements.length);
+    const y = floatTensor(products, [products.length, 1]);
     for (const { from, to } of block.tiles) {
-      const parts = (to - from) % TILE_PARTS === 0 ? TILE_PARTS : 1;
-      const shape = [parts, (to - from) / parts];
-      const slices = block.vectors.map(({ tensor }, i): [string, Tensor] => [`t${i}`, hostSlice(tensor, from, to, shape)]);
-      const partial = new Float32Array(block.vectors.length * parts);
-      const feeds = { ...Object.fromEntries(slices), g: floatTensor(gradient.subarray(from, to), shape) };
-      await program.run(feeds, { y: floatTensor(partial, [partial.length]) });
-      partial.forEach((value, i) => { totals[block.vectors[Math.floor(i / parts)]!.index]! += value; });
+      const g = floatTensor(gradient.subarray(from, to), [to - from, 1]);
+      await program.run({ g, ...tileOf(block, from, to) }, { y });
+      products.forEach((value, i) => { totals[block.vectors[i]!.index]! += value; });
     }
     return Float32Array.from(totals);
   }

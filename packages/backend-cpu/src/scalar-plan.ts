@@ -5,11 +5,11 @@ import {
 /** Blocks up to this size are widened once and handled many in one run: a run costs more than their arithmetic. */
 const LARGEST_STACKED = 1 << 16;
 
-/** Elements of a tile: a tile of the base, of one vector and of the result stay in the cache of a core together. */
-const TILE = 1 << 19;
+/** Elements of all vectors in a tile: widened, they stay in the cache between the steps of a program. */
+const TILE_ELEMENTS = 1 << 20;
 
-/** Tiles are cut at multiples of this, which is also into how many partial sums an inner product is split. */
-export const TILE_PARTS = 16;
+/** Fewer elements than this are not worth a run; an inner product in float32 over more of them would lose digits. */
+const TILE_RANGE = [1 << 15, 1 << 18] as const;
 
 /** A block that is small, or that no vector has. */
 export interface StackedBlock {
@@ -37,9 +37,10 @@ export interface ScalarPlan {
   readonly tiled: ReadonlyMap<string, TiledBlock>;
 }
 
-function tilesOf(size: number): { from: number; to: number }[] {
-  const count = Math.ceil(size / TILE);
-  const length = Math.ceil(size / count / TILE_PARTS) * TILE_PARTS;
+function tilesOf(size: number, vectors: number): { from: number; to: number }[] {
+  const most = Math.min(TILE_RANGE[1], Math.max(TILE_RANGE[0], Math.floor(TILE_ELEMENTS / vectors)));
+  const count = Math.ceil(size / most);
+  const length = Math.ceil(size / count);
   return Array.from({ length: count }, (_, i) => ({ from: i * length, to: Math.min(size, (i + 1) * length) }));
 }
 
@@ -67,7 +68,7 @@ export function scalarPlan(spec: EncoderSpec, base: NamedHostTensors | null, vec
     const present = own.flatMap((tensor, i) => (tensor === undefined ? [] : [{ index: i, tensor }]));
     if (present.length === 0) stacked.set(block.name, { at, base: start(), stack: null });
     else if (size <= LARGEST_STACKED) stacked.set(block.name, { at, base: start(), stack: stackOf(own, size) });
-    else tiled.set(block.name, { at, base: from, vectors: present, size, tiles: tilesOf(size) });
+    else tiled.set(block.name, { at, base: from, vectors: present, size, tiles: tilesOf(size, present.length) });
   }
   return { n: vectors.length, stacked, tiled };
 }

@@ -7,32 +7,38 @@ export type HostElement = Extract<ElementType, "F16" | "F32">;
 const ONNX: Readonly<Record<HostElement, OnnxElement>> = { F16: "float16", F32: "float32" };
 const FLOAT32 = 1;
 
-function widened(graph: Graph, name: string, shape: readonly string[], element: HostElement): Value {
-  const value = graph.input(name, shape, ONNX[element]);
+function input(graph: Graph, name: string, element: HostElement): Value {
+  return graph.input(name, [1, "S"], ONNX[element]);
+}
+
+function widened(graph: Graph, value: Value, element: HostElement): Value {
   return element === "F32" ? value : graph.node("Cast", [value], { to: FLOAT32 });
 }
 
+/** [τ₀; τ₁; …] `(n, S)` in float32, of inputs `t0`, `t1` … `(1, S)`. Half floats are put together first: half the bytes. */
+function stacked(graph: Graph, vectors: readonly HostElement[]): Value {
+  const values = vectors.map((element, i) => input(graph, `t${i}`, element));
+  const together = (parts: readonly Value[]): Value => (parts.length === 1 ? parts[0]! : graph.node("Concat", parts, { axis: 0 }));
+  const [first] = vectors as [HostElement];
+  if (vectors.every((element) => element === first)) return widened(graph, together(values), first);
+  return together(values.map((value, i) => widened(graph, value, vectors[i]!)));
+}
+
 /**
- * y = (w₀ τ₀ + w₁ τ₁ + …) + base over one tile `(S)`; each wᵢ is `(1)`. Half floats are widened on the way.
+ * y = w · [τ₀; τ₁; …] + base over one tile; w is `(1, n)`, all others `(1, S)`.
  * @param base null where it is left out.
  */
 export function tileSum(base: HostElement | null, vectors: readonly HostElement[]): Graph {
   const graph = new Graph();
-  const terms = vectors.map((element, i) => graph.mul(widened(graph, `t${i}`, ["S"], element), graph.input(`w${i}`, [1])));
-  const sum = terms.reduce((left, right) => graph.add(left, right));
-  graph.output("y", base === null ? sum : graph.add(sum, widened(graph, "base", ["S"], base)), ["S"]);
+  const sum = graph.matmul(graph.input("w", [1, vectors.length]), stacked(graph, vectors));
+  graph.output("y", base === null ? sum : graph.add(sum, widened(graph, input(graph, "base", base), base)), [1, "S"]);
   return graph;
 }
 
-/** ⟨g, τᵢ⟩ over one tile, in P partial sums per vector: tiles are `(P, S)`, y is `(n · P)`. */
+/** y = [τ₀; τ₁; …] · g over one tile; g is `(S, 1)`, y `(n, 1)`. */
 export function tileProducts(vectors: readonly HostElement[]): Graph {
   const graph = new Graph();
-  const gradient = graph.input("g", ["P", "S"]);
-  const products = vectors.map((element, i) => {
-    const product = graph.mul(gradient, widened(graph, `t${i}`, ["P", "S"], element));
-    return graph.node("ReduceSum", [product, graph.integers(1)], { keepdims: 0 });
-  });
-  graph.output("y", products.length === 1 ? products[0]! : graph.node("Concat", products, { axis: 0 }), ["N"]);
+  graph.output("y", graph.matmul(stacked(graph, vectors), graph.input("g", ["S", 1])), [vectors.length, 1]);
   return graph;
 }
 

@@ -10,7 +10,7 @@ import { CpuBackend } from "../src/index.js";
 import { scalarPlan } from "../src/scalar-plan.js";
 import { smallInputs, smallModel } from "./small-models.js";
 
-/** A token table of more than one tile, whose length is no multiple of what tiles are cut at. */
+/** A token table of more than one tile. */
 const spec = textSpec({
   embed_dim: 6,
   vision_cfg: { image_size: 4, layers: 1, width: 8, head_width: 8, patch_size: 4 },
