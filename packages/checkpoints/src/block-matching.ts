@@ -1,10 +1,10 @@
 import { buffersOf, InputError, sameShape, type EncoderSpec, type HostTensor, type StateDict, type StoredTensor } from "@atlas-tv/core";
+import { canonicalTensors } from "./canonical-tensors.js";
+import { linearisedParameters, namedParameters, type LinearisedPart } from "./linearised-tensors.js";
+import { describeTensors } from "./tensors-description.js";
 
 /** An error message names so many differences: enough to see the pattern. */
 const NAMED_DIFFERENCES = 3;
-
-/** The reference wraps its encoder in a module of this name. */
-const WRAPPER = "model.";
 
 /** State-dict entries that are no parameters, in any network. */
 const BUFFER =
@@ -17,6 +17,8 @@ const OF_BOTH = /^(logit_scale|logit_bias)$/;
 const TEXT_TOWER = /^(positional_embedding|text_projection|token_embedding\.weight|ln_final\.(weight|bias)|transformer\..+|text\..+)$/;
 
 const IMAGE_TOWER = /^visual\./;
+
+const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
 interface Part {
   readonly name: string;
@@ -33,21 +35,27 @@ function isOfAnotherTower(spec: EncoderSpec, name: string): boolean {
   return BUFFER.test(name) || OF_BOTH.test(name) || (spec.family === "text" ? IMAGE_TOWER : TEXT_TOWER).test(name);
 }
 
-/** Names without the wrapper's prefix. */
-function unwrapped(dict: StateDict, where: string): Map<string, StoredTensor> {
-  const plain = new Map<string, StoredTensor>();
-  for (const [name, tensor] of dict) {
-    const own = name.startsWith(WRAPPER) ? name.slice(WRAPPER.length) : name;
-    if (plain.has(own)) {
-      const expected = `names all with the prefix "${WRAPPER}", or all without`;
-      throw new InputError({ where, got: `both "${own}" and "${WRAPPER}${own}"`, expected });
-    }
-    plain.set(own, tensor);
-  }
-  return plain;
+export interface MatchOptions {
+  /** Blocks may be missing (task vectors, where a missing block is zero); buffers are not looked for. Default false. */
+  readonly partial?: boolean;
+  /** Of a linearised model: its trained parameters, or those it was linearised at. Default `params`. */
+  readonly part?: LinearisedPart;
 }
 
-const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
+/** The tensors of a file under the names of blocks. */
+function named(spec: EncoderSpec, dict: StateDict, where: string, part: LinearisedPart): StateDict {
+  const tensors = canonicalTensors(dict, where);
+  const list = linearisedParameters(tensors, part);
+  if (list === null) return tensors;
+  const found = namedParameters(list, spec.blocks);
+  if (found !== null) return found;
+  throw new InputError({
+    where: `${where}: parameters`,
+    got: `a linearised model of ${list.length} parameters, shaped ${list.slice(0, 4).map(({ shape }) => shapeText(shape)).join(", ")} …`,
+    expected: `the ${spec.blocks.length} blocks of the model's ${spec.family} encoder in their order`,
+    next: "give the configuration that this checkpoint was made with, or a checkpoint of this model",
+  });
+}
 
 /** "2 missing, 1 unexpected": how many differences of each kind. */
 function counts(differences: readonly { readonly kind: string }[]): string {
@@ -57,15 +65,15 @@ function counts(differences: readonly { readonly kind: string }[]): string {
 }
 
 /**
- * Finds a model's blocks and buffers among the tensors of a file, by name and shape, before any of them is read.
- * Buffers and the parameters of CLIP's other tower are passed over.
+ * Finds a model's blocks and buffers among the tensors of a file, by name and shape, before any of them is read. The
+ * naming may be open_clip's, OpenAI's or Hugging Face's, with or without prefixes of wrapping modules; a linearised model's
+ * parameters are named by their order. Buffers and the parameters of CLIP's other tower are passed over.
  * @param where name of the file, for messages.
- * @param options.partial blocks may be missing (task vectors, where a missing block is zero); buffers are not looked for.
- * @throws InputError that counts the differences and names the first three.
+ * @throws InputError that counts the differences and names the first three, or says what the file is if it is no model.
  */
-export function matchBlocks(spec: EncoderSpec, dict: StateDict, where: string, options: { partial?: boolean } = {}): MatchedBlocks {
-  const { partial = false } = options;
-  const tensors = unwrapped(dict, where);
+export function matchBlocks(spec: EncoderSpec, dict: StateDict, where: string, options: MatchOptions = {}): MatchedBlocks {
+  const { partial = false, part = "params" } = options;
+  const tensors = named(spec, dict, where, part);
   const buffers: readonly Part[] = buffersOf(spec);
   const differences: { kind: string; text: string }[] = [];
 
@@ -85,6 +93,14 @@ export function matchBlocks(spec: EncoderSpec, dict: StateDict, where: string, o
   };
   const matched = { blocks: find(spec.blocks, partial), buffers: partial ? new Map<string, StoredTensor>() : find(buffers, false) };
 
+  if (matched.blocks.size === 0 && !spec.blocks.some(({ name }) => tensors.has(name))) {
+    throw new InputError({
+      where: `${where}: parameter blocks`,
+      got: `${describeTensors(tensors)}, none of the model's blocks`,
+      expected: `the ${spec.blocks.length} blocks of the model's ${spec.family} encoder`,
+      next: "give a checkpoint of this model",
+    });
+  }
   const known = new Set([...spec.blocks, ...buffers].map(({ name }) => name));
   for (const name of tensors.keys()) {
     if (!known.has(name) && !isOfAnotherTower(spec, name)) differences.push({ kind: "unexpected", text: `"${name}" is unexpected` });
@@ -97,10 +113,6 @@ export function matchBlocks(spec: EncoderSpec, dict: StateDict, where: string, o
       expected: `the ${spec.blocks.length} blocks of the model's ${spec.family} encoder`,
       next: "give the configuration that this checkpoint was made with, or a checkpoint of this model",
     });
-  }
-  if (matched.blocks.size === 0) {
-    const expected = `blocks of the model's ${spec.family} encoder`;
-    throw new InputError({ where: `${where}: parameter blocks`, got: "none of the model's blocks", expected });
   }
   return matched;
 }
