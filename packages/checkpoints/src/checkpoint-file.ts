@@ -1,10 +1,8 @@
-import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { findModelConfig, findWeights, noWeights } from "./checkpoint-folder.js";
+import { findWeights, isFolder, noWeights } from "./checkpoint-folder.js";
 import { openTensors } from "./checkpoint-formats.js";
 import { sniff } from "./file-kind.js";
 import { openFile, type FileSource } from "./file-source.js";
-import type { ModelConfig } from "./model-config.js";
 import { joinShards, readShardIndex } from "./shard-index.js";
 import type { OpenedTensors } from "./tensor-file.js";
 
@@ -45,7 +43,7 @@ async function openShards(index: FileSource, path: string, files: OpenFiles): Pr
 }
 
 async function openAny(path: string, files: OpenFiles): Promise<OpenedTensors> {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+  if (isFolder(path)) {
     const weights = findWeights(path);
     if (weights === null) throw noWeights(path);
     return { ...(await openAny(weights, files)), format: "huggingface" };
@@ -80,12 +78,4 @@ export async function readCheckpoint<T>(path: string, use: (file: CheckpointFile
   } finally {
     await file.close();
   }
-}
-
-/**
- * The configuration that lies beside a checkpoint's weights; null when there is none.
- * @throws InputError when there is one that cannot be read.
- */
-export function configBeside(path: string): Promise<ModelConfig | null> {
-  return findModelConfig(statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : dirname(path));
 }

@@ -9,6 +9,7 @@ export * from "./learner-state-artefact.js";
 export * from "./linearised-tensors.js";
 export * from "./model-config.js";
 export * from "./model-files.js";
+export type { FineTuning } from "./model-layout.js";
 export * from "./model-weights.js";
 export * from "./pickle-error.js";
 export * from "./run-record.js";

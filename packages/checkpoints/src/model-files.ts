@@ -4,7 +4,8 @@ import {
 } from "@atlas-tv/core";
 import type { ByteSource } from "./byte-source.js";
 import { openTensors } from "./checkpoint-formats.js";
-import { BASE, CONFIG_FILE, decodeHead, FINETUNED, parseModelConfig, SUFFIX, TASK_VECTOR } from "./model-layout.js";
+import { parseModelConfig } from "./model-config.js";
+import { BASE, decodeHead, fileOf, holdsVector, SUFFIX, taskFile, unknownTask } from "./model-layout.js";
 import { loadBase, loadTaskVector, taskVectorFromCheckpoints } from "./model-weights.js";
 import type { TensorFile } from "./tensor-file.js";
 
@@ -38,41 +39,38 @@ export interface OpenedModel {
   head(task: string): Promise<ClassificationHead | null>;
 }
 
-async function readText(source: ByteSource): Promise<string> {
-  return new TextDecoder().decode(await source.read(0, source.size));
-}
+/** The configuration of the model. */
+const CONFIG_FILE = "open_clip_config.json";
 
 /** @throws InputError when there is no base model or no config among the files. */
 export async function openModelFiles(files: ModelFiles): Promise<OpenedModel> {
-  const there = new Set(files.paths);
-  const basePath = `${BASE}.safetensors`;
-  const missing = [basePath, CONFIG_FILE].find((path) => !there.has(path));
-  if (missing !== undefined) {
-    throw new InputError({ where: files.name, got: `no ${missing}`, expected: `a folder with ${basePath} and ${CONFIG_FILE}` });
-  }
+  const paths = new Set(files.paths);
+  const there = (path: string): boolean => paths.has(path);
+  const basePath = fileOf(BASE, there);
+  const expected = `a folder with ${BASE}.safetensors or ${BASE}.pt, and ${CONFIG_FILE}`;
+  if (basePath === undefined) throw new InputError({ where: files.name, got: `no ${BASE}.safetensors`, expected });
+  if (!there(CONFIG_FILE)) throw new InputError({ where: files.name, got: `no ${CONFIG_FILE}`, expected });
   const tensors = async (path: string): Promise<TensorFile> => openTensors(await files.open(path), path);
-  const { model_cfg: config, preprocess_cfg: pixels } = parseModelConfig(await readText(await files.open(CONFIG_FILE)), CONFIG_FILE);
+  const configSource = await files.open(CONFIG_FILE);
+  const { document: config, normalisation } = parseModelConfig(await configSource.read(0, configSource.size), CONFIG_FILE);
 
-  const pathOf = (task: string): string | undefined =>
-    [TASK_VECTOR, FINETUNED].map((file) => `${task}${SUFFIX}/${file}.safetensors`).find((path) => there.has(path));
   const folders = new Set(files.paths.map((path) => path.split("/")[0]!));
   const tasks = [...folders]
     .filter((folder) => folder.endsWith(SUFFIX))
     .map((folder) => folder.slice(0, -SUFFIX.length))
-    .filter((task) => pathOf(task) !== undefined)
+    .filter((task) => taskFile(task, "standard", there) !== undefined)
     .sort();
 
   const taskPath = (task: string): string => {
-    const path = pathOf(task);
-    if (path !== undefined) return path;
-    const expected = tasks.length === 0 ? "a fine-tuned model; there is none" : `one of ${tasks.join(", ")}`;
-    throw new InputError({ where: `task vector "${task}"`, got: `nothing of that name in ${files.name}`, expected });
+    const path = taskFile(task, "standard", there);
+    if (path === undefined) throw unknownTask(task, tasks, files.name);
+    return path;
   };
 
   return {
     name: files.name,
     config,
-    normalisation: pixels ?? CLIP_NORMALISATION,
+    normalisation: normalisation ?? CLIP_NORMALISATION,
     tasks,
     basePath,
     taskPath,
@@ -81,12 +79,12 @@ export async function openModelFiles(files: ModelFiles): Promise<OpenedModel> {
     taskVector: async (task, spec) => {
       const path = taskPath(task);
       const { tensors: own } = await tensors(path);
-      if (path.endsWith(`${TASK_VECTOR}.safetensors`)) return loadTaskVector(spec, own, path, task);
+      if (holdsVector(path)) return loadTaskVector(spec, own, path, task);
       return taskVectorFromCheckpoints(task, spec, (await tensors(basePath)).tensors, own, "F16");
     },
     head: async (task) => {
-      const path = `head_${task}${SUFFIX}.safetensors`;
-      return there.has(path) ? decodeHead(await tensors(path), task, path) : null;
+      const path = fileOf(`head_${task}${SUFFIX}`, there);
+      return path === undefined ? null : decodeHead(await tensors(path), task, path);
     },
   };
 }

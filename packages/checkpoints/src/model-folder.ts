@@ -1,30 +1,34 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import {
   InputError, CLIP_NORMALISATION,
   type ClassificationHead, type EncoderSpec, type NamedHostTensors, type Normalisation, type TaskVector,
 } from "@atlas-tv/core";
 import { z } from "zod";
 import { readCheckpoint } from "./checkpoint-file.js";
-import { BASE, CONFIG_FILE, decodeHead, FINETUNED, parseJson, parseModelConfig, SUFFIX, TASK_VECTOR } from "./model-layout.js";
+import { describeFolder, findModelConfig, findWeights, isFolder } from "./checkpoint-folder.js";
+import { parseJsonBytes } from "./model-config.js";
+import { BASE, decodeHead, fileOf, holdsVector, SUFFIX, taskFile, unknownTask, type FineTuning } from "./model-layout.js";
 import { loadBase, loadTaskVector, taskVectorFromCheckpoints } from "./model-weights.js";
 
 const accuraciesSchema = z.record(z.string(), z.number());
 
 /**
- * A model, its fine-tuned variants and its heads, laid out as the reference has them:
- * `zeroshot.safetensors`, `<Task>Val/finetuned.safetensors` or `<Task>Val/task_vector.safetensors`,
- * `head_<Task>Val.safetensors`, `open_clip_config.json`.
+ * A model, its fine-tuned variants and its heads, laid out as the reference has them: `zeroshot.*`,
+ * `<Task>Val/finetuned.*` or `<Task>Val/task_vector.*`, `head_<Task>Val.*`, each in any format that `openCheckpoint` reads.
+ * The base model may also be the weights of a Hugging Face folder, or a single file.
  */
 export interface ModelFolder {
   readonly name: string;
   readonly path: string;
-  /** The `model_cfg` of `open_clip_config.json`. */
-  readonly config: Readonly<Record<string, unknown>>;
+  /** open_clip's or Hugging Face's configuration that lies beside the weights; null when there is none. */
+  readonly config: Readonly<Record<string, unknown>> | null;
+  /** The file of `config`. */
+  readonly configPath: string | null;
   readonly normalisation: Normalisation;
   /** Tasks that have a fine-tuned model or a task vector, in alphabetical order. */
   readonly tasks: readonly string[];
-  /** The file of θ0. */
+  /** The file of θ0, or the index of its files. */
   readonly basePath: string;
   /** The file a task vector is read from. */
   taskPath(task: string): string;
@@ -36,48 +40,56 @@ export interface ModelFolder {
   accuracies(file: "zeroshot_accuracies" | "ft_accuracies"): Readonly<Record<string, number>>;
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const expected = "a readable file";
-    throw new InputError({ where: path, got: cause instanceof Error ? cause.message : String(cause), expected }, { cause });
-  }
+function readAccuracies(path: string): Record<string, number> {
+  const expected = "accuracies by task";
+  const parsed = accuraciesSchema.safeParse(parseJsonBytes(readFileSync(path), path, expected));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new InputError({ where: `${path}, field "${issue?.path.join(".") ?? ""}"`, got: issue?.message ?? "something else", expected });
 }
 
-function tasksOf(path: string): string[] {
+function tasksOf(path: string, kind: FineTuning): string[] {
   return readdirSync(path, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name.endsWith(SUFFIX))
     .map((entry) => entry.name.slice(0, -SUFFIX.length))
-    .filter((task) => [FINETUNED, TASK_VECTOR].some((file) => existsSync(join(path, `${task}${SUFFIX}`, `${file}.safetensors`))))
+    .filter((task) => taskFile(task, kind, (file) => existsSync(join(path, file))) !== undefined)
     .sort();
 }
 
-/** @throws InputError when the folder is not there, or holds no base model or no config. */
-export function openModelFolder(path: string): ModelFolder {
-  const expected = `a folder with ${BASE}.safetensors and ${CONFIG_FILE}`;
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new InputError({ where: path, got: existsSync(path) ? "a file" : "nothing there", expected });
-  }
-  const basePath = join(path, `${BASE}.safetensors`);
-  if (!existsSync(basePath)) throw new InputError({ where: path, got: `no ${BASE}.safetensors`, expected });
-  const configPath = join(path, CONFIG_FILE);
-  const { model_cfg: config, preprocess_cfg: pixels } = parseModelConfig(readText(configPath), configPath);
-  const tasks = tasksOf(path);
+/** The folder of a model and the file of its base. */
+function locate(path: string): { folder: string; basePath: string; name: string } {
+  const expected = `a checkpoint, or a folder with ${BASE}.safetensors, ${BASE}.pt or the weights of a Hugging Face model`;
+  if (!existsSync(path)) throw new InputError({ where: path, got: "nothing there", expected });
+  if (!isFolder(path)) return { folder: dirname(path), basePath: path, name: basename(path, extname(path)) };
+  const base = fileOf(join(path, BASE), existsSync) ?? findWeights(path);
+  if (base === null) throw new InputError({ where: path, got: `no ${BASE}.safetensors, and no other weights: ${describeFolder(path)}`, expected });
+  return { folder: path, basePath: base, name: basename(resolve(path)) };
+}
+
+/**
+ * Finds a model and what lies beside it; its weights are read when they are asked for.
+ * @param path of a folder, or of a checkpoint itself: then what lies beside it belongs to it.
+ * @param fineTuning which fine-tuned models `tasks` and `taskVector` are about.
+ * @throws InputError when there is no base model, or its configuration cannot be read.
+ */
+export function openModelFolder(path: string, fineTuning: FineTuning = "standard"): ModelFolder {
+  const { folder, basePath, name } = locate(path);
+  const config = findModelConfig(folder);
+  const tasks = tasksOf(folder, fineTuning);
+  const within = (file: string): boolean => existsSync(join(folder, file));
 
   const taskPath = (task: string): string => {
-    if (!tasks.includes(task)) {
-      throw new InputError({ where: `task vector "${task}"`, got: `nothing of that name in ${path}`, expected: tasks.length === 0 ? "a fine-tuned model; there is none" : `one of ${tasks.join(", ")}` });
-    }
-    const vector = join(path, `${task}${SUFFIX}`, `${TASK_VECTOR}.safetensors`);
-    return existsSync(vector) ? vector : join(path, `${task}${SUFFIX}`, `${FINETUNED}.safetensors`);
+    const file = taskFile(task, fineTuning, within);
+    if (file === undefined) throw unknownTask(task, tasks, folder);
+    return join(folder, file);
   };
 
   return {
-    name: basename(resolve(path)),
-    path,
-    config,
-    normalisation: pixels ?? CLIP_NORMALISATION,
+    name,
+    path: folder,
+    config: config?.document ?? null,
+    configPath: config?.where ?? null,
+    normalisation: config?.normalisation ?? CLIP_NORMALISATION,
     tasks,
     basePath,
     taskPath,
@@ -85,17 +97,17 @@ export function openModelFolder(path: string): ModelFolder {
     taskVector: (task, spec) => {
       const from = taskPath(task);
       return readCheckpoint(from, ({ tensors }) =>
-        from.endsWith(`${TASK_VECTOR}.safetensors`)
+        holdsVector(from)
           ? loadTaskVector(spec, tensors, from, task)
           : readCheckpoint(basePath, (base) => taskVectorFromCheckpoints(task, spec, base.tensors, tensors, "F16")));
     },
     head: async (task) => {
-      const file = join(path, `head_${task}${SUFFIX}.safetensors`);
-      return existsSync(file) ? readCheckpoint(file, (head) => decodeHead(head, task, file)) : null;
+      const file = fileOf(join(folder, `head_${task}${SUFFIX}`), existsSync);
+      return file === undefined ? null : readCheckpoint(file, (head) => decodeHead(head, task, file));
     },
     accuracies: (file) => {
-      const at = join(path, `${file}.json`);
-      return existsSync(at) ? parseJson(readText(at), accuraciesSchema, at, "accuracies by task") : {};
+      const at = join(folder, `${file}.json`);
+      return existsSync(at) ? readAccuracies(at) : {};
     },
   };
 }

@@ -3,59 +3,59 @@ import { classificationHead, InputError, readFloat32, type ClassificationHead } 
 import { z } from "zod";
 import { jsonField } from "./artefact.js";
 import type { TensorFile } from "./tensor-file.js";
+import { describeTensors } from "./tensors-description.js";
 
 /** File names of the layout that the reference implementation uses, without their extension. */
 export const BASE = "zeroshot";
-export const FINETUNED = "finetuned";
-export const TASK_VECTOR = "task_vector";
 
-export const CONFIG_FILE = "open_clip_config.json";
+/** Which fine-tuned models: of the network itself, or of its linearisation (Ortiz-Jimenez et al. 2023). */
+export type FineTuning = "standard" | "linearised";
+
+/** Files of a task, the one that is preferred first. */
+export const TASK_FILES: Readonly<Record<FineTuning, readonly string[]>> = {
+  standard: ["task_vector", "finetuned"],
+  linearised: ["linear_task_vector", "linear_finetuned"],
+};
+
+/** Extensions that checkpoints have; what they are, their content tells. */
+const EXTENSIONS = [".safetensors", ".safetensors.index.json", ".pt", ".pth", ".bin"];
 
 /** Fine-tuned models carry the name of the split they were trained on. */
 export const SUFFIX = "Val";
 
-const triple = z.tuple([z.number(), z.number(), z.number()]);
+/** The file of a name without extension; undefined when there is none. */
+export function fileOf(name: string, exists: (path: string) => boolean): string | undefined {
+  return EXTENSIONS.map((extension) => name + extension).find(exists);
+}
 
-/** open_clip's config of a model: its architecture, and how its images are normalised. */
-export const configSchema = z.object({
-  model_cfg: z.record(z.string(), z.unknown()),
-  preprocess_cfg: z.object({ mean: triple, std: triple }).optional(),
-});
+/** The file that a task's vector is read from; undefined when there is none. */
+export function taskFile(task: string, kind: FineTuning, exists: (path: string) => boolean): string | undefined {
+  return TASK_FILES[kind].map((name) => fileOf(`${task}${SUFFIX}/${name}`, exists)).find((path) => path !== undefined);
+}
+
+/** Whether a file holds a difference, and not a model. */
+export function holdsVector(path: string): boolean {
+  return /(^|[/\\])(linear_)?task_vector\.[^/\\]+$/.test(path);
+}
+
+/** A task that is not there. */
+export function unknownTask(task: string, tasks: readonly string[], place: string): InputError {
+  const expected = tasks.length === 0 ? "a fine-tuned model; there is none" : `one of ${tasks.join(", ")}`;
+  return new InputError({ where: `task vector "${task}"`, got: `nothing of that name in ${place}`, expected });
+}
 
 const classNamesSchema = jsonField(z.array(z.string()));
 
 /**
- * The JSON value of a file's text.
- * @param what for messages: what the file should hold.
- * @throws InputError that names the field at fault.
- */
-export function parseJson<T>(text: string, schema: z.ZodType<T>, where: string, what: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new InputError({ where, got: cause instanceof Error ? cause.message : String(cause), expected: what }, { cause });
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new InputError({ where: `${where}, field "${issue?.path.join(".") ?? ""}"`, got: issue?.message ?? "something else", expected: what });
-}
-
-/** @throws InputError as `parseJson`. */
-export function parseModelConfig(text: string, where: string): z.output<typeof configSchema> {
-  return parseJson(text, configSchema, where, "open_clip's config: { model_cfg, preprocess_cfg }");
-}
-
-/**
- * The zero-shot head that a file holds: `weight` `[classes, width]`, and the classes' names in the metadata.
+ * The zero-shot head that a file holds: `weight` `[classes, width]`, and the classes' names in the metadata. A bias must be
+ * zero, as the reference's are.
  * @throws InputError when it holds something else.
  */
 export async function decodeHead({ tensors, metadata }: TensorFile, name: string, where: string): Promise<ClassificationHead> {
   const weight = tensors.get("weight");
   if (weight?.shape.length !== 2) {
-    const got = weight === undefined ? 'no tensor "weight"' : `weight of shape [${weight.shape.join(", ")}]`;
-    throw new InputError({ where, got, expected: "a head: weight [classes, width]" });
+    const got = weight === undefined ? describeTensors(tensors) : `weight of shape [${weight.shape.join(", ")}]`;
+    throw new InputError({ where, got, expected: "a classification head: weight [classes, width]" });
   }
   const [classes = 0, width = 0] = weight.shape;
   const named = classNamesSchema.safeParse(metadata["class_names"] ?? "[]");
@@ -63,6 +63,10 @@ export async function decodeHead({ tensors, metadata }: TensorFile, name: string
   if (classNames?.length !== classes) {
     const got = classNames === undefined ? "class_names that are not a JSON list of texts" : `${classNames.length} class names`;
     throw new InputError({ where, got, expected: `${classes} class names, one for each row of the weight` });
+  }
+  const bias = tensors.get("bias");
+  if (bias !== undefined && (await readFloat32(bias, "bias")).some((value) => value !== 0)) {
+    throw new InputError({ where, got: "a bias that is not zero", expected: "a zero-shot head, whose logits are normalise(f) · Wᵀ" });
   }
   return classificationHead({ name, classNames, weight: await readFloat32(weight, "weight"), width });
 }

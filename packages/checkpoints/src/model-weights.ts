@@ -4,7 +4,9 @@ import {
 } from "@atlas-tv/core";
 import { FORMAT_VERSION } from "./artefact.js";
 import { matchBlocks, requireFinite } from "./block-matching.js";
+import { canonicalTensors } from "./canonical-tensors.js";
 import { FORMATS } from "./file-kind.js";
+import { linearisedParameters } from "./linearised-tensors.js";
 import type { WritableTensors } from "./safetensors-writer.js";
 
 const DAMAGED = "the file is damaged or its training diverged: take another checkpoint";
@@ -16,8 +18,8 @@ async function readFinite(tensor: StoredTensor, name: string, where: string): Pr
 }
 
 /**
- * θ0: the blocks of `spec` in its order, then its buffers. Names may carry the prefix `model.`. F16 stays F16, every
- * other floating type becomes F32.
+ * θ0: the blocks of `spec` in its order, then its buffers, from a file in any naming that `matchBlocks` knows. F16 stays
+ * F16, every other floating type becomes F32.
  * @param where name of the file, for messages.
  * @throws InputError when blocks are missing, unexpected or wrongly shaped, or hold NaN or infinity.
  */
@@ -41,7 +43,8 @@ export async function loadTaskVector(spec: EncoderSpec, dict: StateDict, where: 
 }
 
 /**
- * τ = fine-tuned − base, in float32 and then stored as asked, one block at a time: at no moment are two models held.
+ * τ = fine-tuned − base, in float32 and then stored as asked, one block at a time: at no moment are two models held. Of a
+ * linearised model's file, which holds both, τ = params − params0.
  * @throws InputError as `loadBase`, and when a difference does not fit into a half float.
  */
 export async function taskVectorFromCheckpoints(
@@ -53,8 +56,10 @@ export async function taskVectorFromCheckpoints(
 ): Promise<TaskVector> {
   const whereBase = `base model of "${name}"`;
   const whereFinetuned = `fine-tuned model "${name}"`;
-  const from = matchBlocks(spec, base, whereBase).blocks;
-  const to = matchBlocks(spec, finetuned, whereFinetuned).blocks;
+  // A linearised model's file holds the parameters that it was linearised at beside the trained ones, and no buffers.
+  const partial = linearisedParameters(canonicalTensors(finetuned, whereFinetuned), "params0") !== null;
+  const from = (partial ? matchBlocks(spec, finetuned, whereFinetuned, { partial, part: "params0" }) : matchBlocks(spec, base, whereBase)).blocks;
+  const to = matchBlocks(spec, finetuned, whereFinetuned, { partial }).blocks;
   const blocks = new Map<string, HostTensor>();
   for (const { name: block } of spec.blocks) {
     const before = new Map([[block, await readFinite(from.get(block)!, block, whereBase)]]);

@@ -3,6 +3,7 @@ export * from "./artefact-files.js";
 export * from "./atomic-file.js";
 export * from "./checkpoint-file.js";
 export { findModelConfig, readModelConfig } from "./checkpoint-folder.js";
+export * from "./checkpoint-hash.js";
 export * from "./file-hash.js";
 export * from "./file-source.js";
 export * from "./inspection.js";

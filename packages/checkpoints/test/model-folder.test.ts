@@ -67,6 +67,18 @@ test("a saved head without class names numbers them", async () => {
   expect((await openModelFolder(folder).head("DTD"))?.classNames).toEqual(["0", "1"]);
 });
 
+test("a file is a model, to which belongs what lies beside it", async () => {
+  await writeSafetensorsFile(join(task("DTD"), "finetuned.safetensors"), model(3));
+  const opened = openModelFolder(join(folder, "zeroshot.safetensors"));
+  expect(opened).toMatchObject({ name: "zeroshot", path: folder, config: { embed_dim: 3 }, tasks: ["DTD"] });
+  expect(widen((await opened.base(tinyVit)).get("visual.proj")!)[0]).toBe(1);
+});
+
+test("a folder without configuration has none", () => {
+  rmSync(join(folder, "open_clip_config.json"));
+  expect(openModelFolder(folder)).toMatchObject({ config: null, configPath: null });
+});
+
 test("accuracies are those of the file, and none without it", () => {
   writeFileSync(join(folder, "ft_accuracies.json"), '{"DTD": 0.5}');
   const opened = openModelFolder(folder);
@@ -74,8 +86,8 @@ test("accuracies are those of the file, and none without it", () => {
   expect(opened.accuracies("zeroshot_accuracies")).toEqual({});
 });
 
-test("a folder that is not there, a file, and a folder without a base model are refused", () => {
-  for (const path of [join(folder, "missing"), join(folder, "zeroshot.safetensors")]) expect(() => openModelFolder(path)).toThrow(InputError);
+test("a folder that is not there, and a folder without a base model are refused", () => {
+  expect(() => openModelFolder(join(folder, "missing"))).toThrow(InputError);
   rmSync(join(folder, "zeroshot.safetensors"));
   expect(() => openModelFolder(folder)).toThrow("no zeroshot.safetensors");
 });
