@@ -2,6 +2,7 @@ export * from "./clip-config-file.js";
 export * from "./clip-tokenizer.js";
 export * from "./clip-vocabulary.js";
 export * from "./config.js";
+export * from "./config-from-weights.js";
 export * from "./encoder-specs.js";
 export * from "./hugging-face-config.js";
 export * from "./hugging-face-tokenizer.js";
