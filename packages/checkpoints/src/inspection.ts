@@ -1,9 +1,12 @@
+import { dirname, relative } from "node:path";
 import { ELEMENT_BYTES, sizeOf, type ElementType, type StateDict } from "@atlas-tv/core";
 import type { ByteSource } from "./byte-source.js";
-import { openTensors } from "./checkpoint-formats.js";
+import { readCheckpoint } from "./checkpoint-file.js";
+import { isFolder } from "./checkpoint-folder.js";
+import { sha256Files } from "./checkpoint-hash.js";
 import { decodeComposition } from "./composition-artefact.js";
 import { sha256File } from "./file-hash.js";
-import { FORMATS, sniff, type ArtefactFormat, type FileKind } from "./file-kind.js";
+import { FORMATS, isArtefact, sniff, type ArtefactFormat, type FileKind } from "./file-kind.js";
 import { openFile } from "./file-source.js";
 import { decodeState } from "./learner-state-artefact.js";
 import { decodeRun } from "./run-record.js";
@@ -19,11 +22,17 @@ export interface TensorSummary {
 /** What `atlas inspect` shows. Holds nothing but JSON. */
 export interface Inspection {
   readonly format: FileKind;
-  /** What wrote the file, as far as it says: "atlas", "pt" (PyTorch) …; null when it does not. */
+  /** What wrote the file, as far as it says: "atlas", "PyTorch", a safetensors file's own `format`; null when it does not. */
   readonly producer: string | null;
+  /** Under the names that the file stores: dicts and modules flattened with dots, a bare tensor called `tensor`. */
   readonly tensors: readonly TensorSummary[];
+  /** Of the file; of several files as `sha256Files` says. */
   readonly sha256: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Class of a whole module that PyTorch saved. */
+  readonly module?: string;
+  /** The files of a checkpoint that lies in several, or in a folder. */
+  readonly files?: readonly string[];
   /** What one of our files says, without its tensors. */
   readonly artefact?: Readonly<Record<string, unknown>>;
 }
@@ -60,26 +69,47 @@ function isJson(kind: FileKind): boolean {
   return kind === FORMATS.run || kind === FORMATS.splits;
 }
 
-/**
- * Tells what a file is and what it holds. Of a checkpoint only the header is parsed, and all bytes are hashed.
- * @throws InputError when it cannot be read, or is none of the formats we read.
- */
-export async function inspectFile(path: string): Promise<Inspection> {
+async function inspectArtefact(path: string, kind: ArtefactFormat): Promise<Record<string, unknown> | undefined> {
   const source = await openFile(path);
   try {
-    const { kind } = await sniff(source);
-    const file = isJson(kind) ? null : await openTensors(source, path);
-    const artefact = kind in ARTEFACTS ? await ARTEFACTS[kind as ArtefactFormat](source, path) : undefined;
-    const { metadata = {}, tensors = new Map() } = file ?? {};
-    return {
-      format: kind,
-      producer: kind in ARTEFACTS ? "atlas" : (metadata["format"] ?? null),
-      tensors: summarise(tensors),
-      sha256: await sha256File(path),
-      metadata,
-      ...(artefact === undefined ? {} : { artefact }),
-    };
+    return await ARTEFACTS[kind](source, path);
   } finally {
     await source.close();
   }
+}
+
+async function kindOf(path: string): Promise<FileKind> {
+  if (isFolder(path)) return "huggingface";
+  const source = await openFile(path);
+  try {
+    return (await sniff(source)).kind;
+  } finally {
+    await source.close();
+  }
+}
+
+/**
+ * Tells what a file or a folder is and what it holds. Of a checkpoint only the names, shapes and places of its tensors are
+ * read, and all bytes are hashed.
+ * @throws InputError when it cannot be read, or is none of the formats we read.
+ */
+export async function inspectFile(path: string): Promise<Inspection> {
+  const kind = await kindOf(path);
+  if (isArtefact(kind) && isJson(kind)) {
+    const artefact = (await inspectArtefact(path, kind))!;
+    return { format: kind, producer: "atlas", tensors: [], sha256: await sha256File(path), metadata: {}, artefact };
+  }
+  return readCheckpoint(path, async ({ format, producer, tensors, files, metadata, module }) => {
+    const artefact = isArtefact(format) ? await inspectArtefact(path, format) : undefined;
+    return {
+      format,
+      producer,
+      tensors: summarise(tensors),
+      sha256: await sha256Files(files),
+      metadata,
+      ...(module === null ? {} : { module: module.className }),
+      ...(files.length === 1 && files[0] === path ? {} : { files: files.map((file) => relative(isFolder(path) ? path : dirname(path), file)) }),
+      ...(artefact === undefined ? {} : { artefact }),
+    };
+  });
 }

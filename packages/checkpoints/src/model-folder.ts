@@ -7,6 +7,7 @@ import {
 import { z } from "zod";
 import { readCheckpoint } from "./checkpoint-file.js";
 import { describeFolder, findModelConfig, findWeights, isFolder } from "./checkpoint-folder.js";
+import { FORMATS } from "./file-kind.js";
 import { parseJsonBytes } from "./model-config.js";
 import { BASE, decodeHead, fileOf, holdsVector, SUFFIX, taskFile, unknownTask, type FineTuning } from "./model-layout.js";
 import { loadBase, loadTaskVector, taskVectorFromCheckpoints } from "./model-weights.js";
@@ -30,7 +31,7 @@ export interface ModelFolder {
   readonly tasks: readonly string[];
   /** The file of θ0, or the index of its files. */
   readonly basePath: string;
-  /** The file a task vector is read from. */
+  /** The file a task vector is read from: that of a task, or of any fine-tuned model or task vector given by its path. */
   taskPath(task: string): string;
   base(spec: EncoderSpec): Promise<NamedHostTensors>;
   taskVector(task: string, spec: EncoderSpec): Promise<TaskVector>;
@@ -54,6 +55,11 @@ function tasksOf(path: string, kind: FineTuning): string[] {
     .map((entry) => entry.name.slice(0, -SUFFIX.length))
     .filter((task) => taskFile(task, kind, (file) => existsSync(join(path, file))) !== undefined)
     .sort();
+}
+
+/** Whether a folder holds a base model. */
+export function isModelFolder(path: string): boolean {
+  return isFolder(path) && (fileOf(join(path, BASE), existsSync) ?? findWeights(path)) !== null;
 }
 
 /** The folder of a model and the file of its base. */
@@ -80,8 +86,9 @@ export function openModelFolder(path: string, fineTuning: FineTuning = "standard
 
   const taskPath = (task: string): string => {
     const file = taskFile(task, fineTuning, within);
-    if (file === undefined) throw unknownTask(task, tasks, folder);
-    return join(folder, file);
+    if (file !== undefined) return join(folder, file);
+    if (existsSync(task)) return task;
+    throw unknownTask(task, tasks, folder);
   };
 
   return {
@@ -96,8 +103,8 @@ export function openModelFolder(path: string, fineTuning: FineTuning = "standard
     base: (spec) => readCheckpoint(basePath, ({ tensors }) => loadBase(spec, tensors, basePath)),
     taskVector: (task, spec) => {
       const from = taskPath(task);
-      return readCheckpoint(from, ({ tensors }) =>
-        holdsVector(from)
+      return readCheckpoint(from, ({ format, tensors }) =>
+        format === FORMATS.taskVector || holdsVector(from)
           ? loadTaskVector(spec, tensors, from, task)
           : readCheckpoint(basePath, (base) => taskVectorFromCheckpoints(task, spec, base.tensors, tensors, "F16")));
     },

@@ -2,6 +2,7 @@
 import { classificationHead, InputError, readFloat32, type ClassificationHead } from "@atlas-tv/core";
 import { z } from "zod";
 import { jsonField } from "./artefact.js";
+import { canonicalTensors } from "./canonical-tensors.js";
 import type { TensorFile } from "./tensor-file.js";
 import { describeTensors } from "./tensors-description.js";
 
@@ -54,7 +55,7 @@ const classNamesSchema = jsonField(z.array(z.string()));
 export async function decodeHead({ tensors, metadata }: TensorFile, name: string, where: string): Promise<ClassificationHead> {
   const weight = tensors.get("weight");
   if (weight?.shape.length !== 2) {
-    const got = weight === undefined ? describeTensors(tensors) : `weight of shape [${weight.shape.join(", ")}]`;
+    const got = weight === undefined ? describeTensors(canonicalTensors(tensors, where)) : `weight of shape [${weight.shape.join(", ")}]`;
     throw new InputError({ where, got, expected: "a classification head: weight [classes, width]" });
   }
   const [classes = 0, width = 0] = weight.shape;

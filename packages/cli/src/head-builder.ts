@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadBase, openCheckpoint } from "@atlas-tv/checkpoints";
+import { canonicalTensors, loadBase, openCheckpoint } from "@atlas-tv/checkpoints";
 import { textSpec, WordTokenizer, zeroShotHead } from "@atlas-tv/clip";
 import { dense, InputError, readFloat32, type Backend, type ClassificationHead, type Dataset } from "@atlas-tv/core";
 import type { LoadedModel } from "./loaded-model.js";
@@ -84,7 +84,7 @@ export async function buildHead(
   checkWords(tokenizer, dataset, model, remark);
   const file = await openCheckpoint(model.folder.basePath);
   try {
-    const scale = file.tensors.get("logit_scale") ?? file.tensors.get("model.logit_scale");
+    const scale = canonicalTensors(file.tensors, model.folder.basePath).get("logit_scale");
     if (scale === undefined) {
       throw new InputError({
         where: model.folder.basePath,

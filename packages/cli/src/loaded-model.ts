@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { parseClipConfig, visionSpec, type ClipConfig } from "@atlas-tv/clip";
-import { hashJson, openModelFolder, sha256File, type ModelFolder } from "@atlas-tv/checkpoints";
+import { visionSpec, type ClipConfig } from "@atlas-tv/clip";
+import { hashJson, isModelFolder, openModelFolder, sha256Checkpoint, type FineTuning, type ModelFolder } from "@atlas-tv/checkpoints";
 import {
   InputError,
   type ClassificationHead,
@@ -12,6 +12,7 @@ import {
   type TaskVector,
 } from "@atlas-tv/core";
 import { buildHead, type HeadContext } from "./head-builder.js";
+import { findArchitecture } from "./model-architecture.js";
 
 /** The zoo's model, which a clone has without any download. */
 export const DEFAULT_MODEL = "mini-clip";
@@ -19,10 +20,12 @@ export const DEFAULT_MODEL = "mini-clip";
 const ZOO_PACKAGE = "@atlas-tv/zoo";
 
 export interface ModelChoice {
-  /** A folder, or the name of one among the checkpoints. */
+  /** A folder or a checkpoint, or the name of a folder among the checkpoints. */
   readonly model: string;
   /** The folder of models; default the zoo's. */
   readonly checkpoints?: string;
+  /** The model's configuration, where neither folder nor checkpoint tells it. */
+  readonly config?: string;
 }
 
 /** A pre-trained encoder with whatever lies beside it. */
@@ -45,20 +48,20 @@ async function zooCheckpoints(): Promise<string | null> {
   }
 }
 
-/** Where a model lies: a folder given by its path, or by its name among the checkpoints. */
-export async function findModel({ model, checkpoints }: ModelChoice): Promise<ModelFolder> {
-  if (existsSync(model)) return openModelFolder(model);
+/** Where a model lies: a folder or a checkpoint given by its path, or a folder by its name among the checkpoints. */
+export async function findModel({ model, checkpoints }: ModelChoice, fineTuning?: FineTuning): Promise<ModelFolder> {
+  if (existsSync(model)) return openModelFolder(model, fineTuning);
   const among = checkpoints ?? (await zooCheckpoints());
   if (among === null) {
     throw new InputError({
       where: `--model ${model}`,
       got: "no folder of that name, and no --checkpoints",
-      expected: "the path of a model folder, or --checkpoints DIR that holds it",
+      expected: "the path of a model folder or a checkpoint, or --checkpoints DIR that holds it",
       next: `npm install ${ZOO_PACKAGE} for a small model to start with`,
     });
   }
   const path = join(among, model);
-  if (existsSync(path)) return openModelFolder(path);
+  if (existsSync(path)) return openModelFolder(path, fineTuning);
   const there = statSync(among, { throwIfNoEntry: false })?.isDirectory() === true ? modelsIn(among) : null;
   throw new InputError({
     where: `--model ${model}`,
@@ -75,17 +78,24 @@ export async function findModel({ model, checkpoints }: ModelChoice): Promise<Mo
 
 function modelsIn(checkpoints: string): string[] {
   return readdirSync(checkpoints)
-    .filter((name) => existsSync(join(checkpoints, name, "open_clip_config.json")))
+    .filter((name) => isModelFolder(join(checkpoints, name)))
     .sort();
 }
 
-/** Loads θ0 and checks it against its config; `includeLeftovers` as in `visionSpec`. */
-export async function loadModel(choice: ModelChoice, options: { includeLeftovers?: boolean } = {}): Promise<LoadedModel> {
-  const folder = await findModel(choice);
-  const config = parseClipConfig(folder.config, join(folder.path, "open_clip_config.json"));
+export interface ModelOptions {
+  /** As in `visionSpec`. */
+  readonly includeLeftovers?: boolean;
+  /** Which fine-tuned models belong to it. Default standard. */
+  readonly fineTuning?: FineTuning;
+}
+
+/** Loads θ0 and checks it against its architecture. */
+export async function loadModel(choice: ModelChoice, { fineTuning, ...options }: ModelOptions = {}): Promise<LoadedModel> {
+  const folder = await findModel(choice, fineTuning);
+  const { config, normalisation } = await findArchitecture(folder, choice.config);
   const spec = visionSpec(config, options);
-  const [base, baseHash] = await Promise.all([folder.base(spec), sha256File(folder.basePath)]);
-  return { folder, config, spec, base, normalisation: folder.normalisation, baseHash };
+  const [base, baseHash] = await Promise.all([folder.base(spec), sha256Checkpoint(folder.basePath)]);
+  return { folder, config, spec, base, normalisation, baseHash };
 }
 
 /** A task vector and the hash of the file it came from. */
@@ -112,7 +122,7 @@ export async function loadVectors(
   return Promise.all(
     chosen.map(async (name) => ({
       vector: await model.folder.taskVector(name, model.spec),
-      hash: await sha256File(model.folder.taskPath(name)),
+      hash: await sha256Checkpoint(model.folder.taskPath(name)),
     })),
   );
 }

@@ -58,6 +58,7 @@ export function addBackendFlags(command: Command): Command {
 export interface ModelFlags extends BackendFlags {
   readonly model: string;
   readonly checkpoints?: string;
+  readonly config?: string;
 }
 
 export interface TargetFlags extends ModelFlags {
@@ -72,8 +73,9 @@ export interface VectorFlags {
 export function addModelFlags(command: Command): Command {
   return command
     .optionsGroup("Model and data:")
-    .option("--model <name or path>", "a model folder, or the name of one among the checkpoints", DEFAULT_MODEL)
-    .option("--checkpoints <dir>", "folder of models (default: the zoo's)");
+    .option("--model <name or path>", "a model folder or a checkpoint, or the name of a folder among the checkpoints", DEFAULT_MODEL)
+    .option("--checkpoints <dir>", "folder of models (default: the zoo's)")
+    .option("--config <file>", "the model's configuration, open_clip's or Hugging Face's JSON, where neither folder nor checkpoint tells it");
 }
 
 export function addTargetFlags(command: Command): Command {

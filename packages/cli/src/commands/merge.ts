@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { assertWritable, openCheckpoint, requireFinite, writeSafetensorsFile, type WrittenFile } from "@atlas-tv/checkpoints";
+import { assertWritable, canonicalTensors, openCheckpoint, requireFinite, writeSafetensorsFile, type WrittenFile } from "@atlas-tv/checkpoints";
 import {
   composeWeights,
   float32ToFloat16,
@@ -23,9 +23,6 @@ interface MergeFlags extends ModelFlags, VectorFlags {
   readonly out?: string;
   readonly dtype: "F32" | "F16";
 }
-
-/** The wrapper's prefix, which the reference's checkpoints have and open_clip's names do not. */
-const WRAPPER = /^model\./;
 
 function requireOut({ out }: MergeFlags): string {
   if (out === undefined) {
@@ -111,9 +108,7 @@ async function merge(flags: MergeFlags): Promise<WrittenFile> {
   );
   const base = await openCheckpoint(model.folder.basePath);
   try {
-    const tensors = new Map<string, StoredTensor | HostTensor>(
-      [...base.tensors].map(([name, tensor]) => [name.replace(WRAPPER, ""), tensor]),
-    );
+    const tensors = new Map<string, StoredTensor | HostTensor>(canonicalTensors(base.tensors, base.path));
     for (const [name, tensor] of composed) {
       const block = as(flags.dtype, tensor);
       requireFinite(
