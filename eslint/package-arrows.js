@@ -12,7 +12,7 @@ const SCOPE = "@atlas-tv/";
 const COMPOSITION_ROOT = "cli";
 
 /** Packages that run in Node only. Of every other one, the modules that `src/index.ts` reaches are for browsers too. */
-const NODE_ONLY = new Set(["backend-cpu", "cli", "zoo"]);
+const NODE_ONLY = new Set(["backend-cpu", "backend-cuda", "cli", "zoo"]);
 
 /** `…/packages/<name>/src/…` → the package's name and folder. */
 function ownerOf(filename) {

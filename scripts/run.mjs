@@ -4,13 +4,20 @@ import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { setUpBrowser } from "./browser.mjs";
 import { runChild } from "./child.mjs";
+import { withLock } from "./setup-lock.mjs";
 import { endWith, setUp } from "./setup.mjs";
 import { runTests } from "./test-run.mjs";
-import { findPnpm, ROOT, runTool, say, SetupError } from "./toolchain.mjs";
+import { CACHE, findPnpm, ROOT, runTool, say, SetupError } from "./toolchain.mjs";
 import { setUpWebGpu } from "./webgpu.mjs";
 
 /** The folder that npm was called in: relative paths are the caller's. */
 const callerFolder = process.env.INIT_CWD ?? process.cwd();
+
+/** Where this checkout keeps TensorFlow's runtime, which backend-cuda otherwise has in the user's cache. */
+process.env.ATLAS_CUDA_RUNTIME ??= join(CACHE, "cuda-runtime");
+
+/** What runs on TensorFlow: the numeric tests of backend-cuda. */
+const CUDA_TESTS = ["packages/backend-cuda/"];
 
 const tool = (name, file) => join(ROOT, "node_modules", name, file);
 const node = (args, options = {}) => runChild(process.execPath, args, { cwd: ROOT, ...options });
@@ -43,6 +50,17 @@ async function zoo(args) {
   return program("packages/zoo/dist-build/main.js", args);
 }
 
+/** Fetches and builds TensorFlow's runtime for the CPU into the cache, for the tests of backend-cuda. */
+function setUpCudaRuntime(args) {
+  const atlas = ["packages/cli/dist/main.js", "cuda-setup", "--cpu", ...args];
+  return withLock(join(CACHE, "cuda-runtime.lock"), () => node(atlas));
+}
+
+async function testCudaRuntime(args) {
+  const status = await setUpCudaRuntime([]);
+  return status === 0 ? runTests([...CUDA_TESTS, ...args], callerFolder) : status;
+}
+
 const COMMANDS = {
   atlas: (args) => program("packages/cli/dist/main.js", args),
   demo: (args) => program("examples/few-shots/dist/main.js", args),
@@ -52,6 +70,8 @@ const COMMANDS = {
   test: (args) => runTests(args, callerFolder),
   "test:fixtures": (args) => runTests([".fixtures.test.ts", ...args], callerFolder),
   "check:packages": (args) => runTests(["test/packages/", ...args], callerFolder),
+  "setup:cuda": setUpCudaRuntime,
+  "test:cuda-runtime": testCudaRuntime,
   lint,
   changeset: (args) => node([tool("@changesets/cli", "bin.js"), ...args]),
 };

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { addCudaSetUp } from "./commands/cuda-setup.js";
 import { addDoctor } from "./commands/doctor.js";
 import { addEval } from "./commands/eval.js";
 import { addFewShots } from "./commands/few-shots.js";
@@ -9,7 +10,7 @@ import { describeFailure, EXIT, exitStatus } from "./failure.js";
 import { ownVersion } from "./run-facts.js";
 import type { Terminal } from "./terminal.js";
 
-const COMMANDS = [addDoctor, addInspect, addFinetune, addFewShots, addEval, addMerge];
+const COMMANDS = [addDoctor, addInspect, addFinetune, addFewShots, addEval, addMerge, addCudaSetUp];
 
 /** The command line, writing to a terminal; throws instead of ending the process. */
 export function createProgram(terminal: Terminal): Command {

@@ -36,7 +36,8 @@ export function convolution(x: Tensor4D, kernel: Tensor4D): Tensor4D {
     const save = inputs[2] as (tensors: Tensor[]) => void;
     save([images, weights]);
     return {
-      value: tf.conv2d(images, weights, 1, 1),
+      // A border of one zero; TensorFlow takes it under this name alone.
+      value: tf.conv2d(images, weights, 1, "same"),
       gradFunc: (dy: Tensor, saved: Tensor[]) => {
         const [seen, used] = saved as [Tensor4D, Tensor4D];
         const gradient = dy as Tensor4D;
