@@ -1,5 +1,5 @@
 import {
-  sizeOf, widen, zerosLike, type EncoderSpec, type GeneralComposition, type HostTensor, type IndexedBlock,
+  sizeOf, widen, zerosLike, type EncoderSpec, type GeneralComposition, type HostRules, type HostTensor, type IndexedBlock,
   type NamedArrays, type NamedHostTensors, type NamedTensors, type TaskVector,
 } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
@@ -20,7 +20,7 @@ function tensorOf(host: HostTensor | undefined, shape: readonly number[]): tf.Te
   return host === undefined ? tf.zeros([...shape]) : tf.tensor(widen(host), [...shape], "float32");
 }
 
-/** Blocks by a composition's own rules, on tfjs tensors, one block at a time. */
+/** Blocks by a composition's own rules, one at a time: on host memory where it has rules for that, else on tfjs tensors. */
 export class GeneralParameters implements ComposedParameters {
   readonly values = new Map<string, Float32Array>();
   readonly #blocks: ReadonlyMap<string, IndexedBlock>;
@@ -33,22 +33,45 @@ export class GeneralParameters implements ComposedParameters {
 
   static async compose(model: GeneralModel, coefficients: NamedArrays, pool: BufferPool): Promise<GeneralParameters> {
     const own = new GeneralParameters(model, coefficients, pool);
+    const rules = model.composition.host;
     for (const [name, at] of own.#blocks) {
-      const composed = tf.tidy(() => {
-        const base = tensorOf(model.base.get(name), at.block.shape);
-        const value = model.composition.compose(at, base, own.#vectors(at), own.#upload());
-        return model.relative ? tf.sub(value, base) : value;
-      });
       const values = pool.take(sizeOf(at.block.shape));
-      values.set(await composed.data<"float32">());
-      composed.dispose();
       own.values.set(name, values);
+      if (rules === undefined) values.set(await own.#onTensors(at));
+      else own.#onHost(at, rules, values);
     }
     return own;
   }
 
-  #vectors({ block }: IndexedBlock): tf.Tensor[] {
-    return this.model.vectors.map(({ blocks }) => tensorOf(blocks.get(block.name), block.shape));
+  async #onTensors(at: IndexedBlock): Promise<Float32Array> {
+    const { base, composition, relative } = this.model;
+    const composed = tf.tidy(() => {
+      const from = tensorOf(base.get(at.block.name), at.block.shape);
+      const value = composition.compose(at, from, this.#tensors(at), this.#upload());
+      return relative ? tf.sub(value, from) : value;
+    });
+    try {
+      return await composed.data<"float32">();
+    } finally {
+      composed.dispose();
+    }
+  }
+
+  #onHost(at: IndexedBlock, rules: HostRules, values: Float32Array): void {
+    const { base, relative } = this.model;
+    values.fill(0);
+    rules.difference(at, this.#vectors(at), this.coefficients, values);
+    if (relative) return;
+    const from = widen(base.get(at.block.name)!);
+    for (let i = 0; i < values.length; i++) values[i]! += from[i]!;
+  }
+
+  #vectors({ block }: IndexedBlock): (HostTensor | undefined)[] {
+    return this.model.vectors.map(({ blocks }) => blocks.get(block.name));
+  }
+
+  #tensors(at: IndexedBlock): tf.Tensor[] {
+    return this.#vectors(at).map((vector) => tensorOf(vector, at.block.shape));
   }
 
   #upload(): NamedTensors {
@@ -58,9 +81,14 @@ export class GeneralParameters implements ComposedParameters {
   }
 
   async #reduce(at: IndexedBlock, gradient: Float32Array, into: NamedArrays): Promise<void> {
+    const rules = this.model.composition.host;
+    if (rules !== undefined) {
+      rules.reduce(at, gradient, this.#vectors(at), into);
+      return;
+    }
     const parts = tf.tidy(() => {
       const tensor = tf.tensor(gradient, [...at.block.shape]);
-      return this.model.composition.reduce(at, tensor, this.#vectors(at), this.#upload());
+      return this.model.composition.reduce(at, tensor, this.#tensors(at), this.#upload());
     });
     for (const [name, part] of Object.entries(parts)) {
       const total = into[name]!;

@@ -1,5 +1,6 @@
 /** Our artefacts on disk: each is written atomically and checked when it is read. */
 import type { TaskVector } from "@atlas-tv/core";
+import { decodeAdapter, encodeAdapter, type AdapterArtefact } from "./adapter-artefact.js";
 import { writeFileAtomically, type WrittenFile } from "./atomic-file.js";
 import type { ByteSource } from "./byte-source.js";
 import { decodeComposition, encodeComposition, type CompositionArtefact } from "./composition-artefact.js";
@@ -25,6 +26,14 @@ export function writeComposition(path: string, artefact: CompositionArtefact): P
 
 export function readComposition(path: string): Promise<CompositionArtefact> {
   return read(path, decodeComposition);
+}
+
+export function writeAdapter(path: string, artefact: AdapterArtefact): Promise<WrittenFile> {
+  return writeFileAtomically(path, encodeAdapter(artefact, path));
+}
+
+export function readAdapter(path: string): Promise<AdapterArtefact> {
+  return read(path, decodeAdapter);
 }
 
 export function writeRun(path: string, record: RunRecord): Promise<WrittenFile> {

@@ -19,6 +19,7 @@ const safetensors: CheckpointReader = async (source, where, { kind, description 
 const READERS: Partial<Readonly<Record<FileKind, CheckpointReader>>> = {
   safetensors,
   [FORMATS.composition]: safetensors,
+  [FORMATS.adapter]: safetensors,
   [FORMATS.taskVector]: safetensors,
   [FORMATS.state]: safetensors,
   "pytorch-zip": openTorchZip,

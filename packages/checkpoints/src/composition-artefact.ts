@@ -17,6 +17,7 @@ const metadataSchema = z.object({
   model: jsonField(z.json()),
   seed: jsonField(seedSchema),
   mask_seed: jsonField(seedSchema).optional(),
+  composition_options: jsonField(z.record(z.string(), z.json())).optional(),
 });
 
 /** A file a composition was learned from. */
@@ -42,8 +43,10 @@ export interface CompositionArtefact {
   /** The model's configuration, as JSON. */
   readonly model: z.infer<ReturnType<typeof z.json>>;
   readonly seed: number | string;
-  /** Of a composition with random partitions. */
+  /** Of whatever the composition draws at random: the partitions of ×K. */
   readonly maskSeed?: number | string;
+  /** Options of the plug-in that the composition comes from. */
+  readonly compositionOptions?: Readonly<Record<string, z.infer<ReturnType<typeof z.json>>>>;
 }
 
 const FINITE_NEXT = "learn it again with a lower learning rate";
@@ -77,6 +80,7 @@ export function encodeComposition(artefact: CompositionArtefact, where = "compos
     model: JSON.stringify(artefact.model),
     seed: JSON.stringify(artefact.seed),
     ...(artefact.maskSeed === undefined ? {} : { mask_seed: JSON.stringify(artefact.maskSeed) }),
+    ...(artefact.compositionOptions === undefined ? {} : { composition_options: JSON.stringify(artefact.compositionOptions) }),
   };
   check(metadataSchema, metadata, where, FORMATS.composition);
   const format = { format: FORMATS.composition, version: String(FORMAT_VERSION) };
@@ -89,7 +93,9 @@ export function encodeComposition(artefact: CompositionArtefact, where = "compos
  */
 export async function decodeComposition(source: ByteSource, where: string): Promise<CompositionArtefact> {
   const file = await openArtefact(source, where, FORMATS.composition);
-  const { task_vectors: taskVectors, mask_seed: maskSeed, ...rest } = check(metadataSchema, file.metadata, where, FORMATS.composition);
+  const {
+    task_vectors: taskVectors, mask_seed: maskSeed, composition_options: compositionOptions, ...rest
+  } = check(metadataSchema, file.metadata, where, FORMATS.composition);
   const coefficients: [string, Float32Array][] = [];
   const shapes: [string, readonly number[]][] = [];
   for (const [name, stored] of file.tensors) {
@@ -102,6 +108,7 @@ export async function decodeComposition(source: ByteSource, where: string): Prom
     ...rest,
     taskVectors,
     ...(maskSeed === undefined ? {} : { maskSeed }),
+    ...(compositionOptions === undefined ? {} : { compositionOptions }),
     coefficients: Object.fromEntries(coefficients),
     shapes: Object.fromEntries(shapes),
   };

@@ -11,6 +11,7 @@ import { ZipError } from "./zip-error.js";
 /** Values of the field `format` in the files this project writes. */
 export const FORMATS = {
   composition: "atlas-composition",
+  adapter: "atlas-adapter",
   taskVector: "atlas-task-vector",
   state: "atlas-state",
   run: "atlas-run",
@@ -38,6 +39,7 @@ export interface Sniffed {
 
 const ARTEFACTS: Readonly<Record<ArtefactFormat, string>> = {
   "atlas-composition": "a learned composition",
+  "atlas-adapter": "a fitted adapter",
   "atlas-task-vector": "a task vector",
   "atlas-state": "the saved state of an unfinished run",
   "atlas-run": "the record of a run",

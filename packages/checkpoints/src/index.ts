@@ -1,3 +1,4 @@
+export * from "./adapter-artefact.js";
 export * from "./block-matching.js";
 export * from "./byte-source.js";
 export * from "./canonical-tensors.js";

@@ -1,5 +1,6 @@
 import { dirname, relative } from "node:path";
 import { ELEMENT_BYTES, sizeOf, type ElementType, type StateDict } from "@atlas-tv/core";
+import { decodeAdapter } from "./adapter-artefact.js";
 import type { ByteSource } from "./byte-source.js";
 import { readCheckpoint } from "./checkpoint-file.js";
 import { isFolder } from "./checkpoint-folder.js";
@@ -45,6 +46,10 @@ function summarise(tensors: StateDict): TensorSummary[] {
 const ARTEFACTS: Readonly<Record<ArtefactFormat, (source: ByteSource, where: string) => Promise<Record<string, unknown> | undefined>>> = {
   [FORMATS.composition]: async (source, where) => {
     const { coefficients: _coefficients, ...rest } = await decodeComposition(source, where);
+    return rest;
+  },
+  [FORMATS.adapter]: async (source, where) => {
+    const { state: _state, ...rest } = await decodeAdapter(source, where);
     return rest;
   },
   [FORMATS.taskVector]: () => Promise.resolve(undefined),

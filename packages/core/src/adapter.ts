@@ -1,5 +1,6 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { ClassificationHead } from "./classification-head.js";
+import type { NamedArrays } from "./composition.js";
 import type { LabelledBatch, Objective } from "./objective.js";
 import type { Random } from "./random.js";
 import type { NamedHostTensors } from "./state-dict.js";
@@ -30,12 +31,23 @@ export interface FittedAdapter {
   state(): NamedHostTensors;
 }
 
+/** An adapter whose parameters are learned beside the coefficients. */
+export interface JointAdapter {
+  readonly objective: Objective<LabelledBatch>;
+  /** The classifier that learned values of the objective's parameters make. */
+  fitted(parameters: NamedArrays): FittedAdapter;
+}
+
 /** Registered under `TOKENS.adapter`. */
 export interface AdapterFactory {
   readonly id: string;
   /** Fits on frozen features (sequential use, and baselines). */
   fit(context: AdapterContext): Promise<FittedAdapter>;
+  /** The classifier whose `state()` this is. @throws InputError when it is none, or belongs to another head. */
   restore(state: NamedHostTensors, head: ClassificationHead): FittedAdapter;
-  /** The adapter learned together with the coefficients; absent where its paper has no such mode. */
-  joint?(context: AdapterContext): Objective<LabelledBatch>;
+  /**
+   * The adapter learned together with the coefficients, its context's shots encoded by the model that learning starts
+   * from; absent where its paper has no such mode.
+   */
+  joint?(context: AdapterContext): JointAdapter;
 }

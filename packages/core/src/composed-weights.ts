@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Composition, IndexedBlock, NamedArrays } from "./composition.js";
+import type { Composition, HostRules, IndexedBlock, NamedArrays } from "./composition.js";
 import { sizeOf } from "./element-type.js";
 import type { BlockSpec } from "./encoder-spec.js";
 import { InputError } from "./errors.js";
@@ -29,6 +29,14 @@ function weightedSum(base: Float32Array, vectors: readonly (HostTensor | undefin
     const values = widen(vector);
     for (let i = 0; i < sum.length; i++) sum[i]! += Math.fround(weight * values[i]!);
   });
+  for (let i = 0; i < sum.length; i++) sum[i]! += base[i]!;
+  return sum;
+}
+
+/** θ0 + Δ by a composition's own rules on host memory. */
+function composeOnHost(at: IndexedBlock, base: Float32Array, vectors: readonly (HostTensor | undefined)[], rules: HostRules, coefficients: NamedArrays): Float32Array {
+  const sum = new Float32Array(base.length);
+  rules.difference(at, vectors, coefficients, sum);
   for (let i = 0; i < sum.length; i++) sum[i]! += base[i]!;
   return sum;
 }
@@ -67,9 +75,12 @@ export async function composeWeights(
     if (from === undefined) throw new InputError({ where: `block "${block.name}"`, got: "nothing in the base model", expected: `shape [${block.shape.join(", ")}]` });
     const at: IndexedBlock = { block, index, count: blocks.length };
     const own = vectors.map((vector) => vector.blocks.get(block.name));
+    const values = widen(from);
     const data = composition.kind === "scalar"
-      ? weightedSum(widen(from), own, composition.weights(at, n, coefficients))
-      : await composeOnTensors(at, widen(from), own, composition, coefficients, shapes);
+      ? weightedSum(values, own, composition.weights(at, n, coefficients))
+      : composition.kind === "general" && composition.host !== undefined
+        ? composeOnHost(at, values, own, composition.host, coefficients)
+        : await composeOnTensors(at, values, own, composition, coefficients, shapes);
     composed.set(block.name, { dtype: "F32", shape: block.shape, data });
   }
   return composed;

@@ -1,6 +1,6 @@
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { BlockSpec } from "./encoder-spec.js";
-import type { NamedHostTensors } from "./state-dict.js";
+import type { HostTensor, NamedHostTensors } from "./state-dict.js";
 
 /** Coefficients, or their gradients, by name: a few kilobytes, held on the host whatever the backend. */
 export type NamedArrays = Readonly<Record<string, Float32Array>>;
@@ -51,13 +51,40 @@ export interface DenseComposition extends CompositionRules {
   readonly kind: "dense";
 }
 
+/** The rules of a composition on host memory: nothing is uploaded, and task vectors stay as they are stored. */
+export interface HostRules {
+  /**
+   * Writes θ − θ0 of a block into zeros of its size.
+   * @param vectors the block of each task vector; undefined where it is zero.
+   */
+  difference(at: IndexedBlock, vectors: readonly (HostTensor | undefined)[], coefficients: NamedArrays, into: Float32Array): void;
+  /** Adds what a block contributes to dL/d(coefficients), given dL/d(composed block), to `gradients`. */
+  reduce(at: IndexedBlock, gradient: Float32Array, vectors: readonly (HostTensor | undefined)[], gradients: NamedArrays): void;
+}
+
 /** Any other rule: partitions, low rank, your own. */
 export interface GeneralComposition extends CompositionRules {
   readonly kind: "general";
+  /** The same rules for backends that compose on the host, which otherwise pay for a copy of every vector. */
+  readonly host?: HostRules;
 }
 
 /** How coefficients and task vectors make a model (paper, equations 3 to 5). */
 export type Composition = ScalarComposition | DenseComposition | GeneralComposition;
+
+/** What a composition of a plug-in may depend on. */
+export interface CompositionContext {
+  /** Of whatever it draws at random; saved as `mask_seed`, so that a result can be applied again. */
+  readonly seed: number | string;
+  /** Options of the plug-in, already checked against its schema. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** Registered under `TOKENS.composition`. */
+export interface CompositionFactory {
+  readonly id: string;
+  create(context: CompositionContext): Composition;
+}
 
 /** Zero arrays with the sizes of `like`. */
 export function zerosLike(like: NamedArrays): Record<string, Float32Array> {

@@ -4,8 +4,9 @@ import type { ComposedEncoder } from "./backend.js";
 import { headLogits, type ClassificationHead } from "./classification-head.js";
 import { InputError } from "./errors.js";
 import { encode } from "./loss-and-gradients.js";
-import type { LabelledBatch } from "./objective.js";
+import type { EncoderInputs, LabelledBatch } from "./objective.js";
 import type { LabelledFeatures } from "./adapter.js";
+import type { Predictions } from "./unsupervised-objective.js";
 
 /** Top-1 accuracy and the count it rests on. */
 export interface Accuracy {
@@ -39,6 +40,32 @@ export async function encodeAll(encoder: ComposedEncoder, batches: Batches, micr
     at += part.length;
   }
   return { features, width, labels: Int32Array.from(labels) };
+}
+
+/** What the model says about every image by a zero-shot head, in order. */
+export async function predictAll(
+  encoder: ComposedEncoder,
+  batches: AsyncIterable<{ readonly images: EncoderInputs }>,
+  head: ClassificationHead,
+): Promise<Predictions> {
+  const classes = head.classNames.length;
+  const parts: Float32Array[] = [];
+  for await (const { images } of batches) {
+    const features = await encode(encoder, images);
+    const probabilities = tf.tidy(() => tf.softmax(headLogits(head, features)));
+    try {
+      parts.push(Float32Array.from(await probabilities.data<"float32">()));
+    } finally {
+      tf.dispose([features, probabilities]);
+    }
+  }
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return { probabilities: all, classes };
 }
 
 /** Top-1 accuracy of a classifier on features that are at hand. */

@@ -6,16 +6,38 @@ import { clipGradients } from "./gradient-clipping.js";
 import { checkState, copyArrays, initialState, snapshot, type Kept, type LearnerState } from "./learner-state.js";
 import { lossAndGradients, type ExtraParameter } from "./loss-and-gradients.js";
 import { lpPenalty, type LpRegulariser } from "./lp-regulariser.js";
-import type { Objective, TrainableParameter } from "./objective.js";
+import type { Objective, StepContext, TrainableParameter } from "./objective.js";
 import type { EpochRecord, Metrics, ProgressSink } from "./progress.js";
 import { constantSchedule, type Schedule } from "./schedule.js";
 
-export interface LearnOptions<B> {
+/** The batches of one epoch. */
+export interface EpochPlan<B> {
+  readonly batches: Iterable<B> | AsyncIterable<B>;
+  /** How many there are, at least one. */
+  readonly count: number;
+}
+
+/** Batches that are the same whatever has been learned. */
+export interface FixedBatches<B> {
+  /** The batches of an epoch (1-based), always the same for the same epoch. */
+  readonly batches: (epoch: number) => EpochPlan<B>["batches"];
+  readonly batchesPerEpoch: number;
+}
+
+/** Batches that depend on the model: those of self-training. */
+export interface PlannedBatches<B> {
+  /**
+   * The batches of an epoch (1-based), always the same for the same epoch and the same coefficients at its start. Their
+   * number may differ from epoch to epoch: schedules count as if all epochs had as many as the current one.
+   */
+  readonly plan: (epoch: number, coefficients: NamedArrays) => Promise<EpochPlan<B>>;
+}
+
+export type LearnOptions<B> = LearnSettings<B> & (FixedBatches<B> | PlannedBatches<B>);
+
+export interface LearnSettings<B> {
   readonly encoder: CompiledEncoder;
   readonly objective: Objective<B>;
-  /** The batches of an epoch (1-based), always the same for the same epoch. */
-  readonly batches: (epoch: number) => Iterable<B> | AsyncIterable<B>;
-  readonly batchesPerEpoch: number;
   readonly epochs: number;
   /** Peak rate of the coefficients. */
   readonly learningRate: number;
@@ -101,9 +123,8 @@ class GradientSum {
  * @throws NonFiniteLossError, AbortedError (after saving nothing of the unfinished epoch), InputError.
  */
 export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
-  const { encoder, objective, epochs, batchesPerEpoch, accumulate = 1, schedule = constantSchedule, signal } = options;
+  const { encoder, objective, epochs, accumulate = 1, schedule = constantSchedule, signal } = options;
   requireOption("epochs", epochs, Number.isInteger(epochs) && epochs >= 1, "a whole number from 1");
-  requireOption("batchesPerEpoch", batchesPerEpoch, Number.isInteger(batchesPerEpoch) && batchesPerEpoch >= 1, "a whole number from 1");
   requireOption("accumulate", accumulate, Number.isInteger(accumulate) && accumulate >= 1, "a whole number from 1");
   requireOption("learningRate", options.learningRate, options.learningRate > 0 && Number.isFinite(options.learningRate), "a positive number");
 
@@ -114,11 +135,15 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
   let state = options.resume === undefined ? initialState(start) : snapshot(options.resume);
   checkState(state, start, epochs);
 
-  const steps = Math.ceil(batchesPerEpoch / accumulate) * epochs;
-  options.onEvent?.({ type: "start", epochs, steps, resumedAt: state.epoch });
-
   const pick = (values: NamedArrays): NamedArrays => Object.fromEntries(coefficientNames.map((name) => [name, values[name]!]));
-  const differentiate = async (batch: B, step: number, epoch: number): Promise<{ loss: number; gradients: Record<string, Float32Array> }> => {
+  const planOf = async (epoch: number): Promise<EpochPlan<B>> => {
+    const plan = "plan" in options
+      ? await options.plan(epoch, pick(state.values))
+      : { batches: options.batches(epoch), count: options.batchesPerEpoch };
+    requireOption("batches of an epoch", plan.count, Number.isInteger(plan.count) && plan.count >= 1, "a whole number from 1");
+    return plan;
+  };
+  const differentiate = async (batch: B, { step, steps, epoch }: StepContext): Promise<{ loss: number; gradients: Record<string, Float32Array> }> => {
     const composed = await encoder.compose(pick(state.values));
     try {
       const extra = Object.fromEntries(parameters.map(({ name, shape }): [string, ExtraParameter] => [name, { values: state.values[name]!, shape }]));
@@ -135,7 +160,7 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
     }
   };
 
-  const takeStep = (sum: GradientSum, step: number): { penalty: number; norm: number; rate: number } => {
+  const takeStep = (sum: GradientSum, { step, steps }: StepContext): { penalty: number; norm: number; rate: number } => {
     const gradients = sum.mean();
     let penalty = 0;
     if (options.regulariser !== undefined) {
@@ -156,45 +181,54 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
         return decay === undefined ? (options.adamw ?? {}) : { ...options.adamw, weightDecay: decay };
       },
     );
-    state = { ...state, step: step + 1, optimiser };
+    state = { ...state, step: state.step + 1, optimiser };
     return { penalty, norm, rate: factor * options.learningRate };
   };
 
   let lastGood = snapshot(state);
+  let announced = false;
   for (let epoch = state.epoch + 1; epoch <= epochs; epoch++) {
+    const { batches, count } = await planOf(epoch);
+    const stepsPerEpoch = Math.ceil(count / accumulate);
+    const steps = stepsPerEpoch * epochs;
+    if (!announced) options.onEvent?.({ type: "start", epochs, steps, resumedAt: state.epoch });
+    announced = true;
+    let at: StepContext = { step: (epoch - 1) * stepsPerEpoch, steps, epoch };
     let lossSum = 0;
     let penaltySum = 0;
     let batchCount = 0;
     let pending = new GradientSum();
     let pendingLoss = 0;
     let pendingCount = 0;
-    for await (const batch of options.batches(epoch)) {
+    for await (const batch of batches) {
       if (signal?.aborted === true) throw new AbortedError(`stopped in epoch ${epoch}; the state after epoch ${lastGood.epoch} is kept`);
-      const { loss, gradients } = await differentiate(batch, state.step, epoch);
+      const { loss, gradients } = await differentiate(batch, at);
       if (!Number.isFinite(loss)) throw new NonFiniteLossError(state.step, loss, lastGood);
       pending.add(gradients);
       pendingLoss += loss;
       pendingCount++;
       batchCount++;
-      if (pendingCount < accumulate && batchCount < batchesPerEpoch) continue;
-      const { penalty, norm, rate } = takeStep(pending, state.step);
+      if (pendingCount < accumulate && batchCount < count) continue;
+      const { penalty, norm, rate } = takeStep(pending, at);
+      at = { ...at, step: at.step + 1 };
       const stepLoss = pendingLoss / pendingCount + penalty;
       if (!Number.isFinite(norm) || !Number.isFinite(stepLoss)) throw new NonFiniteLossError(state.step - 1, stepLoss, lastGood);
-      options.onEvent?.({ type: "step", step: state.step, steps, epoch, loss: stepLoss, learningRate: rate, gradientNorm: norm });
+      options.onEvent?.({ type: "step", step: at.step, steps, epoch, loss: stepLoss, learningRate: rate, gradientNorm: norm });
       lossSum += pendingLoss;
       penaltySum += penalty * pendingCount;
       pending = new GradientSum();
       pendingLoss = 0;
       pendingCount = 0;
     }
-    if (batchCount !== batchesPerEpoch) {
-      throw new InputError({ where: `batches of epoch ${epoch}`, got: String(batchCount), expected: `${batchesPerEpoch}, as batchesPerEpoch says` });
+    if (batchCount !== count) {
+      throw new InputError({ where: `batches of epoch ${epoch}`, got: String(batchCount), expected: `${count}, as was announced` });
     }
     state = await finishEpoch(options, state, epoch, (lossSum + penaltySum) / batchCount, pick);
     lastGood = snapshot(state);
     await options.save?.(lastGood);
     options.onEvent?.({ type: "epoch", record: state.history.at(-1)!, epochs });
   }
+  if (!announced) options.onEvent?.({ type: "start", epochs, steps: state.step, resumedAt: state.epoch });
   return { last: state.values, best: state.best, history: state.history };
 }
 

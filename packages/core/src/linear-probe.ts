@@ -1,10 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { z } from "zod";
-import type { AdapterContext, AdapterFactory, FittedAdapter, LabelledFeatures } from "./adapter.js";
+import type { AdapterContext, AdapterFactory, FittedAdapter } from "./adapter.js";
 import { initAdamW, stepAdamW } from "./adamw.js";
 import { normaliseRows, type ClassificationHead } from "./classification-head.js";
-import { AbortedError, InputError } from "./errors.js";
+import { AbortedError } from "./errors.js";
+import { checkLabelledFeatures, savedTensor, unitRows } from "./labelled-features.js";
 import { TOKENS, type Plugin } from "./plugin.js";
 import { cosineSchedule } from "./schedule.js";
 import type { HostTensor, NamedHostTensors } from "./state-dict.js";
@@ -15,17 +16,6 @@ const options = z.object({
   /** λ of λ/2 ‖W‖², per mean loss; features have unit length. */
   l2: z.number().nonnegative().default(1e-3),
 });
-
-function unitRows({ features, width }: LabelledFeatures): Float32Array {
-  const out = new Float32Array(features.length);
-  for (let from = 0; from < features.length; from += width) {
-    let sum = 0;
-    for (let i = from; i < from + width; i++) sum += features[i]! * features[i]!;
-    const length = Math.sqrt(sum);
-    for (let i = from; i < from + width; i++) out[i] = features[i]! / length;
-  }
-  return out;
-}
 
 /** Mean cross-entropy of a linear classifier and its gradients, all on the host: the problem is tiny. */
 function gradients(x: Float32Array, labels: Int32Array, width: number, weight: Float32Array, bias: Float32Array, l2: number): { loss: number; weight: Float32Array; bias: Float32Array } {
@@ -69,12 +59,6 @@ function fitted(weight: Float32Array, bias: Float32Array, width: number): Fitted
   };
 }
 
-function required(state: NamedHostTensors, name: string, shape: readonly number[]): Float32Array {
-  const tensor = state.get(name);
-  if (tensor?.dtype === "F32" && tensor.shape.join() === shape.join()) return tensor.data;
-  throw new InputError({ where: `saved linear probe, tensor "${name}"`, got: tensor === undefined ? "nothing" : `${tensor.dtype} [${tensor.shape.join(", ")}]`, expected: `F32 [${shape.join(", ")}]` });
-}
-
 /**
  * Multinomial logistic regression on frozen unit features: the linear probe of CLIP (Radford et al. 2021,
  * section 3.1), the baseline that uses the labels and nothing of the text side.
@@ -86,7 +70,7 @@ export const linearProbe: AdapterFactory = {
     const { steps, learningRate, l2 } = options.parse(given);
     const classes = head.classNames.length;
     const { width, labels } = shots;
-    if (labels.length === 0) throw new InputError({ where: "linear probe", got: "no labelled features", expected: "at least one per class" });
+    checkLabelledFeatures(shots, head, "linear probe");
     const x = unitRows(shots);
     const values = { weight: new Float32Array(classes * width), bias: new Float32Array(classes) };
     const schedule = cosineSchedule();
@@ -102,7 +86,9 @@ export const linearProbe: AdapterFactory = {
 
   restore(state: NamedHostTensors, head: ClassificationHead): FittedAdapter {
     const classes = head.classNames.length;
-    return fitted(required(state, "weight", [classes, head.width]), required(state, "bias", [classes]), head.width);
+    const where = "saved linear probe";
+    const weight = savedTensor(state, "weight", [classes, head.width], where).data;
+    return fitted(weight, savedTensor(state, "bias", [classes], where).data, head.width);
   },
 };
 

@@ -19,7 +19,7 @@ export interface LabelledBatch {
   readonly labels: Int32Array;
 }
 
-/** Where in the run a step is. */
+/** Where in the run a step is; `step` / `steps` runs from 0 to below 1. */
 export interface StepContext {
   /** 0-based. */
   readonly step: number;

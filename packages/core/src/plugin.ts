@@ -3,14 +3,19 @@ import { container as rootContainer, type DependencyContainer, type InjectionTok
 import type { z } from "zod";
 import type { AdapterFactory } from "./adapter.js";
 import type { Backend } from "./backend.js";
+import type { CompositionFactory } from "./composition.js";
 import { InputError } from "./errors.js";
 import type { ObjectiveFactory } from "./objective-factory.js";
+import type { UnsupervisedObjectiveFactory } from "./unsupervised-objective.js";
 
 /** What plug-ins of each kind provide. */
 export interface PluginKinds {
   backend: Backend;
   objective: ObjectiveFactory;
+  /** Objectives that need no labels. */
+  unsupervised: UnsupervisedObjectiveFactory;
   adapter: AdapterFactory;
+  composition: CompositionFactory;
 }
 
 export type PluginKind = keyof PluginKinds;
@@ -19,7 +24,9 @@ export type PluginKind = keyof PluginKinds;
 export const TOKENS: { readonly [K in PluginKind]: InjectionToken<PluginKinds[K]> } = {
   backend: Symbol.for("atlas-tv.backend"),
   objective: Symbol.for("atlas-tv.objective"),
+  unsupervised: Symbol.for("atlas-tv.unsupervised"),
   adapter: Symbol.for("atlas-tv.adapter"),
+  composition: Symbol.for("atlas-tv.composition"),
 };
 
 /** The one object a plug-in package exports as `plugin`. */
@@ -28,6 +35,8 @@ export interface Plugin {
   readonly kind: PluginKind;
   /** Options the plug-in understands, for the command line and configuration files. */
   readonly options: z.ZodType;
+  /** Options that a preset sets where they are not given: "paper" as published, "released" as the authors' code has it. */
+  readonly presets?: Readonly<Partial<Record<"paper" | "released", Readonly<Record<string, unknown>>>>>;
   register(container: DependencyContainer): void;
 }
 
@@ -42,7 +51,7 @@ export function registered<K extends PluginKind>(container: DependencyContainer,
 }
 
 /**
- * The backend, objective or adapter of that id.
+ * The plug-in of that kind and id.
  * @throws InputError listing what is registered.
  */
 export function resolvePlugin<K extends PluginKind>(container: DependencyContainer, kind: K, id: string): PluginKinds[K] {

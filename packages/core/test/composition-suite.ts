@@ -10,13 +10,14 @@ import {
   floats, tolerance,
 } from "./fixture-files.js";
 
-interface Case {
+export interface CompositionCase {
   make: () => Composition;
   mode: "standard" | "linearised";
   storage: "F16" | "F32";
 }
 
-const CASES: Record<string, Case> = {
+/** The cases whose composition is among those of `core`. */
+const CASES: Readonly<Record<string, CompositionCase>> = {
   isotropic: { make: isotropic, mode: "standard", storage: "F16" },
   blockwise: { make: blockwise, mode: "standard", storage: "F16" },
   blockwise_unrounded_tv: { make: blockwise, mode: "standard", storage: "F32" },
@@ -44,11 +45,11 @@ function partsOf(name: string, part: string): string[] {
 }
 
 /** Composed features, loss and coefficient gradient against the golden numbers, on one backend. */
-export function compositionSuite(backend: Backend): void {
+export function compositionSuite(backend: Backend, cases: Readonly<Record<string, CompositionCase>> = CASES): void {
   describe(`composition on ${backend.id}`, () => {
-    it.each(Object.keys(CASES))("%s gives the features, logits, loss and coefficient gradient", async (name) => {
+    it.each(Object.keys(cases))("%s gives the features, logits, loss and coefficient gradient", async (name) => {
       await backend.activate();
-      const { make, mode, storage } = CASES[name]!;
+      const { make, mode, storage } = cases[name]!;
       const { base, vectors } = await models(storage);
       // The unrounded case shares the coefficients of the rounded one.
       const coef = await floats(golden, golden.has(`${name}.coef`) ? `${name}.coef` : "blockwise.coef");
@@ -92,9 +93,9 @@ export function compositionSuite(backend: Backend): void {
       expect(tf.memory().numTensors).toBe(before);
     });
 
-    it.each(Object.keys(CASES).filter((name) => golden.has(`${name}.coef`)))("%s composes the blocks", async (name) => {
+    it.each(Object.keys(cases).filter((name) => golden.has(`${name}.coef`)))("%s composes the blocks", async (name) => {
       await backend.activate();
-      const { make, mode, storage } = CASES[name]!;
+      const { make, mode, storage } = cases[name]!;
       const { base, vectors } = await models(storage);
       const coef = await floats(golden, `${name}.coef`);
       const part = mode === "linearised" ? "delta" : "composed";

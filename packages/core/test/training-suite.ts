@@ -31,7 +31,10 @@ interface Batch {
   labels: Int32Array[];
 }
 
-const COMPOSITIONS: Record<string, { mode: "standard" | "linearised"; make: () => Composition }> = {
+/** What a run's `mode` stands for. */
+export type Modes = Readonly<Record<string, { mode: "standard" | "linearised"; make: () => Composition }>>;
+
+const COMPOSITIONS: Modes = {
   isotropic: { mode: "standard", make: isotropic },
   blockwise: { mode: "standard", make: blockwise },
   linearized_blockwise: { mode: "linearised", make: blockwise },
@@ -69,8 +72,13 @@ const TIMEOUT_MS = 300_000;
 const runs = fixtureJson<Record<string, Run>>("training/expected.json");
 const inputs = fixtureJson<Record<string, number[]>>("inputs/expected.json");
 
+/** The runs whose composition is among these. */
+export function runsOf(modes: Modes): string[] {
+  return Object.keys(runs).filter((name) => runs[name]?.mode !== undefined && runs[name].mode in modes);
+}
+
 /** The runs whose composition is among those of `core`. */
-export const TRAINING_RUNS = Object.keys(runs).filter((name) => runs[name]?.mode !== undefined && runs[name].mode in COMPOSITIONS);
+export const TRAINING_RUNS = runsOf(COMPOSITIONS);
 
 async function objectiveOf(run: Run): Promise<SlicedObjective> {
   const split = run.objective === "fewshot" ? [fixtureBatchSize()] : inputs[run.objective === "negation" ? "split2" : "split3"]!;
@@ -80,7 +88,7 @@ async function objectiveOf(run: Run): Promise<SlicedObjective> {
 }
 
 /** Twenty optimiser steps against the golden trajectories, on one backend. */
-export function trainingSuite(backend: Backend, names: readonly string[] = TRAINING_RUNS): void {
+export function trainingSuite(backend: Backend, names: readonly string[] = TRAINING_RUNS, modes = COMPOSITIONS): void {
   const golden = fixtureTensors("training/training.safetensors");
   const config = fixtureJson("checkpoints/open_clip_config.json");
   const { heads } = checkpointFacts();
@@ -93,7 +101,7 @@ export function trainingSuite(backend: Backend, names: readonly string[] = TRAIN
     it.each(names)("follows the trajectory of %s", async (name) => {
       await backend.activate();
       const run = runs[name]!;
-      const { mode, make } = COMPOSITIONS[run.mode]!;
+      const { mode, make } = modes[run.mode]!;
       const base = await fixtureCheckpoint("zeroshot");
       const vectors = await Promise.all(run.task_vectors.map(async (i) => difference(`tv${i}`, base, await fixtureCheckpoint(`finetuned_${i}`))));
       const spec = visionSpec(config, { includeLeftovers: true });

@@ -1,7 +1,9 @@
 import {
-  imageInputs, InputError, Random, type ImageSource, type ImageTransform, type LabelledBatch, type PixelImage,
+  imageInputs, InputError, Random,
+  type EncoderInputs, type ImageSource, type ImageTransform, type LabelledBatch, type PixelImage, type UnlabelledSource,
 } from "@atlas-tv/core";
 import { batchesInOrder, shuffledBatches } from "./batch-order.js";
+import { imagesAt, labelsAt, oneAhead } from "./image-batch.js";
 
 /** Bytes of preprocessed pixels that repeated evaluation keeps: 10,000 images of 32 × 32 take a tenth of it. */
 export const PIXEL_CACHE_BYTES = 256 * 2 ** 20;
@@ -20,49 +22,24 @@ export interface TrainingBatchOptions extends BatchOptions {
   readonly epoch: number;
 }
 
-export interface EvaluationBatchOptions extends BatchOptions {
+export interface StillBatchOptions extends Omit<BatchOptions, "source"> {
+  readonly source: UnlabelledSource;
   /** Most bytes of preprocessed pixels kept for the next pass. Default `PIXEL_CACHE_BYTES`. */
   readonly cacheBytes?: number;
 }
 
-function allOf(source: ImageSource): Int32Array {
+export interface EvaluationBatchOptions extends StillBatchOptions {
+  readonly source: ImageSource;
+}
+
+function allOf(source: UnlabelledSource): Int32Array {
   return Int32Array.from({ length: source.length }, (_, index) => index);
 }
 
-function checked({ source, indices = allOf(source) }: BatchOptions): Int32Array {
+function checked({ source, indices = allOf(source) }: Pick<StillBatchOptions, "source" | "indices">): Int32Array {
   const wrong = indices.find((index) => index < 0 || index >= source.length);
   if (wrong === undefined) return indices;
   throw new InputError({ where: `batches of ${source.name}`, got: `index ${wrong}`, expected: `0 to ${source.length - 1}` });
-}
-
-function labelsAt(source: ImageSource, indices: Int32Array): Int32Array {
-  return indices.map((index) => source.labels[index]!);
-}
-
-/** Decodes a batch, all images at once where decoding is concurrent, then transforms it in order. */
-async function build(
-  options: BatchOptions,
-  indices: Int32Array,
-  pixels: (images: PixelImage[]) => PixelImage[],
-): Promise<LabelledBatch> {
-  const { source, transform } = options;
-  const images = await Promise.all(Array.from(indices, (index) => source.image(index)));
-  return { images: imageInputs(pixels(images), transform.normalisation), labels: labelsAt(source, indices) };
-}
-
-/**
- * Runs `make` for 0 … count − 1 with the next result in the making while the consumer works on the current one.
- * The next one starts in a task of its own, so that it fills the time the consumer waits for the backend.
- */
-async function* oneAhead<T>(count: number, make: (index: number) => Promise<T>): AsyncGenerator<T, void, undefined> {
-  let next = count > 0 ? make(0) : null;
-  for (let index = 1; next !== null; index++) {
-    const current = await next;
-    next = index < count ? new Promise<void>((resume) => setTimeout(resume, 0)).then(() => make(index)) : null;
-    // A consumer that stops early never awaits this one.
-    next?.catch(() => undefined);
-    yield current;
-  }
 }
 
 /**
@@ -75,35 +52,49 @@ export function labelledBatches(options: TrainingBatchOptions): AsyncGenerator<L
   const order = shuffledBatches(checked(options), batchSize, random.fork("order"));
   return oneAhead(order.length, (batch) => {
     const draws = random.fork(`batch ${batch}`);
-    return build(options, order[batch]!, (images) => images.map((image) => transform.pixels(image, draws)));
+    return imagesAt(options, order[batch]!, (images) => images.map((image) => transform.pixels(image, draws)));
   });
+}
+
+/** Images in the normalised range the encoder expects, and which of the source they are. */
+export interface StillBatch {
+  readonly images: EncoderInputs;
+  readonly indices: Int32Array;
 }
 
 /**
  * Batches in the given order, the last one short, for any number of passes: the preprocessed pixels of the first
  * pass serve the later ones. The transform must not draw random numbers, as `validationTransform` does not.
  */
-export function evaluationBatches(options: EvaluationBatchOptions): AsyncIterable<LabelledBatch> {
-  const { transform, cacheBytes = PIXEL_CACHE_BYTES } = options;
+export function stillBatches(options: StillBatchOptions): AsyncIterable<StillBatch> {
+  const { source, transform, cacheBytes = PIXEL_CACHE_BYTES } = options;
   const order = batchesInOrder(checked(options), options.batchSize);
   const kept = new Map<number, PixelImage[]>();
   let bytes = 0;
   const still = new Random("evaluation");
-  const make = async (batch: number): Promise<LabelledBatch> => {
+  const make = async (batch: number): Promise<StillBatch> => {
     const indices = order[batch]!;
-    const known = kept.get(batch);
-    if (known !== undefined) {
-      return { images: imageInputs(known, transform.normalisation), labels: labelsAt(options.source, indices) };
-    }
-    return build(options, indices, (images) => {
-      const pixels = images.map((image) => transform.pixels(image, still));
+    let pixels = kept.get(batch);
+    if (pixels === undefined) {
+      const images = await Promise.all(Array.from(indices, (index) => source.image(index)));
+      pixels = images.map((image) => transform.pixels(image, still));
       const size = pixels.reduce((sum, { data }) => sum + data.length, 0);
       if (!kept.has(batch) && bytes + size <= cacheBytes) {
         kept.set(batch, pixels);
         bytes += size;
       }
-      return pixels;
-    });
+    }
+    return { images: imageInputs(pixels, transform.normalisation), indices };
   };
   return { [Symbol.asyncIterator]: () => oneAhead(order.length, make) };
+}
+
+/** `stillBatches` with labels: what accuracy is measured on. */
+export function evaluationBatches(options: EvaluationBatchOptions): AsyncIterable<LabelledBatch> {
+  const batches = stillBatches(options);
+  return {
+    async *[Symbol.asyncIterator]() {
+      for await (const { images, indices } of batches) yield { images, labels: labelsAt(options.source, indices) };
+    },
+  };
 }

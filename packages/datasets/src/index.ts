@@ -6,3 +6,4 @@ export * from "./png.js";
 export * from "./shots.js";
 export * from "./sources.js";
 export * from "./split.js";
+export * from "./unlabelled-batches.js";

@@ -1,0 +1,55 @@
+import {
+  imageInputs, InputError,
+  type EpochPlan, type ImageTransform, type Random, type TrustedSet, type UnlabelledBatch, type UnlabelledSource,
+} from "@atlas-tv/core";
+import { batchesInOrder, shuffledBatches, twoStreamBatchCount, twoStreamBatches, twoStreamShares } from "./batch-order.js";
+import { oneAhead } from "./image-batch.js";
+
+export interface UnlabelledBatchOptions {
+  readonly source: UnlabelledSource;
+  /** Images whose pseudo-labels the epoch takes for true; none by default. */
+  readonly trusted?: TrustedSet;
+  readonly batchSize: number;
+  /** As for evaluation: draws no random numbers. */
+  readonly weak: ImageTransform;
+  /** The augmentation. */
+  readonly strong: ImageTransform;
+  /** Order and augmentation of an epoch depend on this generator's seed and the epoch alone. */
+  readonly random: Random;
+  readonly epoch: number;
+}
+
+const NONE: TrustedSet = { indices: new Int32Array(0), labels: new Int32Array(0) };
+
+/** Which images make each batch: one trusted image to three others, or, where one kind is too few for that, the images as they come. */
+function orderOf({ source, trusted = NONE, batchSize, random }: UnlabelledBatchOptions): Int32Array[] {
+  const isTrusted = new Set(trusted.indices);
+  const rest = Int32Array.from({ length: source.length }, (_, index) => index).filter((index) => !isTrusted.has(index));
+  if (trusted.indices.length === 0) return shuffledBatches(rest, batchSize, random);
+  if (rest.length === 0) return shuffledBatches(trusted.indices, batchSize, random);
+  if (twoStreamBatchCount(rest.length, batchSize) > 0) return twoStreamBatches(rest, trusted.indices, batchSize, random);
+  const share = trusted.indices.slice(0, twoStreamShares(batchSize).secondary);
+  return batchesInOrder(Int32Array.of(...rest, ...share), rest.length + share.length);
+}
+
+/**
+ * The batches of an epoch without labels: each image in two views, a quarter of each batch trusted, every other image
+ * once, an incomplete last share left out (aTLAS, section 4.4). Same seed, epoch and trusted set: same bytes.
+ * @throws InputError without images, and for a batch size below 4.
+ */
+export function unlabelledBatches(options: UnlabelledBatchOptions): EpochPlan<UnlabelledBatch> {
+  const { source, trusted = NONE, weak, strong } = options;
+  if (source.length === 0) throw new InputError({ where: `images of ${source.name}`, got: "none", expected: "at least one" });
+  const labels = new Map(Array.from(trusted.indices, (index, at) => [index, trusted.labels[at]!]));
+  const random = options.random.fork(options.epoch);
+  const order = orderOf({ ...options, random: random.fork("order") });
+  const make = async (batch: number): Promise<UnlabelledBatch> => {
+    const indices = order[batch]!;
+    const draws = random.fork(`batch ${batch}`);
+    const images = await Promise.all(Array.from(indices, (index) => source.image(index)));
+    const view = (transform: ImageTransform): UnlabelledBatch["weak"] =>
+      imageInputs(images.map((image) => transform.pixels(image, draws)), transform.normalisation);
+    return { weak: view(weak), strong: view(strong), trusted: indices.map((index) => labels.get(index) ?? -1) };
+  };
+  return { count: order.length, batches: oneAhead(order.length, make) };
+}
