@@ -1,0 +1,3 @@
+export * from "./plugin.js";
+export * from "./trusted-set.js";
+export * from "./ufm-objective.js";
