@@ -4,13 +4,17 @@ import {
   Random,
   trainingTransform,
   type Accuracy,
-  type AdapterFactory,
+  type AdapterContext,
   type Backend,
   type ClassificationHead,
+  type CompiledEncoder,
   type Composition,
   type Dataset,
   type FittedAdapter,
+  type JointAdapter,
+  type LabelledFeatures,
   type Learned,
+  type NamedArrays,
   type ObjectiveFactory,
   type TaskVector,
 } from "@atlas-tv/core";
@@ -22,6 +26,7 @@ import {
   oversample,
   splitTrainValidation,
 } from "@atlas-tv/datasets";
+import type { ChosenAdapter } from "./adapters.js";
 import { EvaluationSet, pick, withComposed } from "./evaluation-set.js";
 import type { Subsample } from "./flags.js";
 import { learnerOptions, type Learning } from "./learning-flags.js";
@@ -43,10 +48,10 @@ export interface FewShotSetup {
   readonly dataset: Dataset;
   readonly head: ClassificationHead;
   readonly vectors: readonly TaskVector[];
-  readonly composition: Composition;
-  readonly objective: ObjectiveFactory;
-  readonly objectiveOptions: Readonly<Record<string, unknown>>;
-  readonly adapter?: { readonly factory: AdapterFactory; readonly options: Readonly<Record<string, unknown>> };
+  readonly objective: { readonly factory: ObjectiveFactory; readonly options: Readonly<Record<string, unknown>> };
+  readonly adapter: ChosenAdapter | null;
+  /** False: no coefficients are learned, and the adapter is fitted to the pre-trained model. */
+  readonly compose: boolean;
 }
 
 /** Indices into the official training set. */
@@ -55,12 +60,16 @@ export interface FewShotSplit {
   readonly validation: Int32Array;
 }
 
+/** Accuracies on the test set. */
 export interface FewShotResult {
-  readonly learned: Learned;
+  /** Null where no coefficients were to be learned. */
+  readonly learned: Learned | null;
   readonly zeroShot: Accuracy;
-  /** After the last epoch: the headline. */
-  readonly last: Accuracy;
-  /** The epoch chosen on validation images, reported apart. */
+  /** On the validation images; null where there are none, or nothing looks at them. */
+  readonly zeroShotValidation: Accuracy | null;
+  /** Of the zero-shot head after the last epoch: the headline without an adapter. */
+  readonly last: Accuracy | null;
+  /** The epoch chosen on validation images, reported apart; with the adapter where that was learned jointly. */
   readonly selected: Accuracy | null;
   readonly adapter: { readonly accuracy: Accuracy; readonly fitted: FittedAdapter } | null;
 }
@@ -81,70 +90,133 @@ export function fewShotSplit(dataset: Dataset, recipe: FewShotRecipe, seed: numb
   return { shots, validation: validation.subarray(0, recipe.validationImages) };
 }
 
-/** Learns a composition from a few labelled images of the target and measures it on the whole test set. */
+/** The images that one run looks at, as features of whatever coefficients. */
+class FewShotRun {
+  readonly #test: EvaluationSet;
+  readonly #watched: EvaluationSet;
+  readonly #shots: EvaluationSet;
+
+  constructor(
+    readonly setup: FewShotSetup,
+    readonly recipe: FewShotRecipe,
+    readonly split: FewShotSplit,
+    readonly seed: number,
+    readonly encoder: CompiledEncoder,
+    readonly hooks: RunHooks,
+  ) {
+    const { model, head, dataset } = setup;
+    this.#test = new EvaluationSet(model, head, { source: dataset.test }, hooks.signal);
+    this.#watched = new EvaluationSet(model, head, { source: dataset.train, indices: split.validation }, hooks.signal);
+    this.#shots = new EvaluationSet(model, head, { source: dataset.train, indices: split.shots }, hooks.signal);
+  }
+
+  #features(set: EvaluationSet, coefficients: NamedArrays): Promise<LabelledFeatures> {
+    return withComposed(this.encoder, coefficients, (composed) => set.features(composed));
+  }
+
+  /** Accuracy of features by the zero-shot head, or by an adapter. */
+  #classify(features: LabelledFeatures, adapter: FittedAdapter | null): Promise<Accuracy> {
+    return adapter === null ? this.#test.classify(features) : accuracyOf(features, (rows) => adapter.logits(rows));
+  }
+
+  async #adapterContext({ options }: ChosenAdapter, coefficients: NamedArrays): Promise<AdapterContext> {
+    return {
+      head: this.setup.head,
+      shots: await this.#features(this.#shots, coefficients),
+      options,
+      random: new Random(this.seed).fork("adapter"),
+      signal: this.hooks.signal,
+    };
+  }
+
+  async #learn(joint: JointAdapter | null): Promise<Learned> {
+    const { setup, recipe, split, encoder, hooks } = this;
+    const { dataset, head, model } = setup;
+    const { learning } = recipe;
+    const indices = oversample(split.shots, learning.batchSize);
+    const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
+    const training = {
+      source: dataset.train,
+      indices,
+      batchSize: learning.batchSize,
+      transform: trainingTransform({ size: model.spec.imageSize, normalisation: model.normalisation, ...augmentation }),
+      random: new Random(this.seed).fork("training"),
+    };
+    return learn({
+      ...learnerOptions(learning),
+      encoder,
+      objective: joint?.objective ?? setup.objective.factory.create({ heads: [head], options: setup.objective.options }),
+      batches: (epoch) => labelledBatches({ ...training, epoch }),
+      batchesPerEpoch: batchCount(indices.length, learning.batchSize),
+      ...(split.validation.length === 0
+        ? {}
+        : {
+            evaluate: async (composed, _epoch, values) => {
+              const features = await this.#watched.features(composed);
+              return { accuracy: (await this.#classify(features, joint?.fitted(values) ?? null)).accuracy };
+            },
+          }),
+      ...hooks,
+    });
+  }
+
+  async run(): Promise<FewShotResult> {
+    const { adapter, compose } = this.setup;
+    const initial = this.encoder.initialCoefficients();
+    const before = await this.#features(this.#test, initial);
+    const zeroShot = await this.#classify(before, null);
+    if (!compose) {
+      const fitted = await adapter!.factory.fit(await this.#adapterContext(adapter!, initial));
+      const accuracy = await this.#classify(before, fitted);
+      return { learned: null, zeroShot, zeroShotValidation: null, last: null, selected: null, adapter: { fitted, accuracy } };
+    }
+    const joint = adapter?.mode === "joint" ? adapter.factory.joint!(await this.#adapterContext(adapter, initial)) : null;
+    const learned = await this.#learn(joint);
+    const coefficients = pick(learned.last, this.encoder);
+    const after = await this.#features(this.#test, coefficients);
+    const { best } = learned;
+    const fitted =
+      adapter === null
+        ? null
+        : (joint?.fitted(learned.last) ?? (await adapter.factory.fit(await this.#adapterContext(adapter, coefficients))));
+    return {
+      learned,
+      zeroShot,
+      zeroShotValidation:
+        this.split.validation.length === 0 ? null : await this.#classify(await this.#features(this.#watched, initial), null),
+      last: await this.#classify(after, null),
+      selected:
+        best === null
+          ? null
+          : await this.#classify(
+              await this.#features(this.#test, pick(best.values, this.encoder)),
+              joint?.fitted(best.values) ?? null,
+            ),
+      adapter: fitted === null ? null : { fitted, accuracy: await this.#classify(after, fitted) },
+    };
+  }
+}
+
+/**
+ * Learns a composition from a few labelled images of the target, an adapter with it or after it, and measures both on
+ * the whole test set.
+ */
 export async function runFewShots(
   setup: FewShotSetup,
+  composition: Composition,
   recipe: FewShotRecipe,
   split: FewShotSplit,
   seed: number,
   hooks: RunHooks,
 ): Promise<FewShotResult> {
-  const { model, dataset, head, composition } = setup;
-  const { spec, normalisation } = model;
-  const { learning } = recipe;
-  const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
-  const indices = oversample(split.shots, learning.batchSize);
-  const training = {
-    source: dataset.train,
-    indices,
-    batchSize: learning.batchSize,
-    transform: trainingTransform({ size: spec.imageSize, normalisation, ...augmentation }),
-    random: new Random(seed).fork("training"),
-  };
-  const test = new EvaluationSet(model, head, { source: dataset.test }, hooks.signal);
-  const watched = new EvaluationSet(model, head, { source: dataset.train, indices: split.validation }, hooks.signal);
-
-  const encoder = await setup.backend.compile(spec, model.base, setup.vectors, composition, {
+  const { microBatch } = recipe.learning;
+  const { spec, base } = setup.model;
+  const encoder = await setup.backend.compile(spec, base, setup.vectors, composition, {
     ...(setup.threads === undefined ? {} : { threads: setup.threads }),
-    ...(learning.microBatch === null ? {} : { microBatch: learning.microBatch }),
+    ...(microBatch === null ? {} : { microBatch }),
   });
   try {
-    const zeroShot = await withComposed(encoder, encoder.initialCoefficients(), (composed) => test.measure(composed));
-    const learned = await learn({
-      ...learnerOptions(learning),
-      encoder,
-      objective: setup.objective.create({ heads: [head], options: setup.objectiveOptions }),
-      batches: (epoch) => labelledBatches({ ...training, epoch }),
-      batchesPerEpoch: batchCount(indices.length, learning.batchSize),
-      ...(split.validation.length === 0
-        ? {}
-        : { evaluate: async (composed) => ({ accuracy: (await watched.measure(composed)).accuracy }) }),
-      ...hooks,
-    });
-    const coefficients = pick(learned.last, encoder);
-    const lastFeatures = await withComposed(encoder, coefficients, (composed) => test.features(composed));
-    const last = await test.classify(lastFeatures);
-    const selected =
-      learned.best === null
-        ? null
-        : await withComposed(encoder, pick(learned.best.values, encoder), (composed) => test.measure(composed));
-    if (setup.adapter === undefined) return { learned, zeroShot, last, selected, adapter: null };
-
-    const shots = new EvaluationSet(model, head, { source: dataset.train, indices: split.shots }, hooks.signal);
-    const fitted = await setup.adapter.factory.fit({
-      head,
-      shots: await withComposed(encoder, coefficients, (composed) => shots.features(composed)),
-      options: setup.adapter.options,
-      random: new Random(seed).fork("adapter"),
-      signal: hooks.signal,
-    });
-    return {
-      learned,
-      zeroShot,
-      last,
-      selected,
-      adapter: { fitted, accuracy: await accuracyOf(lastFeatures, (rows) => fitted.logits(rows)) },
-    };
+    return await new FewShotRun(setup, recipe, split, seed, encoder, hooks).run();
   } finally {
     encoder.dispose();
   }

@@ -1,29 +1,28 @@
 import { hashSplits, rawAndClamped, type DatasetSplit } from "@atlas-tv/checkpoints";
-import { InputError, type Accuracy } from "@atlas-tv/core";
+import { InputError, type Accuracy, type Composition } from "@atlas-tv/core";
 import { splitTrainValidation } from "@atlas-tv/datasets";
 import type { DependencyContainer } from "tsyringe";
 import { activeBackend } from "./composition-root.js";
-import { compositionById } from "./compositions.js";
+import { chosenAdapter, type AdapterFlags, type ChosenAdapter } from "./adapters.js";
+import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
 import { fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup } from "./few-shot-experiment.js";
 import type { Subsample } from "./flags.js";
 import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
 import { headHash, loadHead, loadModel, loadVectors, type LoadedVector } from "./loaded-model.js";
+import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { fewShotRecipe, includesLeftovers } from "./recipes.js";
-import { asJson, recordedRun, type Json } from "./recorded-run.js";
-import { compositionArtefact, weightHashes } from "./saved-composition.js";
+import { asJson, recordedRun, type Json, type RunResult } from "./recorded-run.js";
+import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
 import { loadTarget } from "./target-data.js";
 import type { Remarks, Terminal } from "./terminal.js";
 
 /** The flags of `atlas few-shots`. */
-export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags {
+export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, AdapterFlags {
   readonly subsample: Subsample;
-  readonly blockwiseCoef: boolean;
   readonly objective: string;
   readonly objectiveOptions?: Readonly<Record<string, unknown>>;
-  readonly adapter?: string;
-  readonly adapterOptions?: Readonly<Record<string, unknown>>;
   readonly labelSmoothing: number;
   readonly validationImages: number;
   readonly allowShort: boolean;
@@ -34,17 +33,12 @@ export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags {
 
 export interface PreparedFewShots {
   readonly setup: FewShotSetup;
+  readonly composition: CompositionChoice;
+  /** What is learned, for people and folder names: "blockwise", "partition-10", "zero-shot" where no coefficients are. */
+  readonly label: string;
   readonly vectors: readonly LoadedVector[];
   readonly headHash: string;
   readonly learning: Learning;
-}
-
-/** What one seed came to: accuracies in [0, 1]. */
-export interface Outcome {
-  readonly seed: number;
-  readonly path: string;
-  readonly zeroShot: number;
-  readonly final: Readonly<Record<string, number>>;
 }
 
 export function subsampleText(subsample: Subsample): string {
@@ -52,23 +46,27 @@ export function subsampleText(subsample: Subsample): string {
   return Number.isInteger(subsample.fraction) ? subsample.fraction.toFixed(1) : String(subsample.fraction);
 }
 
-async function adapterOf(container: DependencyContainer, flags: FewShotFlags): Promise<Pick<FewShotSetup, "adapter">> {
-  if (flags.adapter === undefined) {
-    if (flags.adapterOptions === undefined) return {};
-    throw new InputError({ where: "--adapter-options", got: "options without an adapter", expected: "--adapter beside them" });
-  }
-  const factory = await findPlugin(container, "adapter", flags.adapter);
-  return { adapter: { factory, options: checkedOptions(container, "adapter", flags.adapter, flags.adapterOptions ?? {}) } };
+/** A joint adapter brings its own objective, plain cross-entropy through its own logits. */
+function refuseOtherObjective({ objective, objectiveOptions, labelSmoothing }: FewShotFlags): void {
+  if (objective === "cross-entropy" && objectiveOptions === undefined && labelSmoothing === 0) return;
+  throw new InputError({
+    where: "--adapter",
+    got: "an objective, or options of one, beside an adapter that is learned jointly",
+    expected: "plain cross-entropy: the adapter's own logits go into it",
+    next: "give --adapter-mode sequential, or leave --objective, --objective-options and --label-smoothing out",
+  });
 }
 
 /** Loads and checks all that a run needs, before anything is written. */
 export async function setUp(container: DependencyContainer, flags: FewShotFlags, remarks: Remarks): Promise<PreparedFewShots> {
   const backend = await activeBackend(container, flags.backend);
-  const objective = await findPlugin(container, "objective", flags.objective);
   // Given to whatever objective: one that has no such option refuses it.
   const smoothing = flags.labelSmoothing === 0 ? {} : { labelSmoothing: flags.labelSmoothing };
-  const objectiveOptions = checkedOptions(container, "objective", flags.objective, { ...smoothing, ...flags.objectiveOptions });
-  const adapter = await adapterOf(container, flags);
+  const factory = await findPlugin(container, "objective", flags.objective);
+  const objectiveOptions = checkedOptions(container, "objective", flags.objective, { ...smoothing, ...flags.objectiveOptions }, flags.preset);
+  const adapter = await chosenAdapter(container, flags);
+  if (adapter?.mode === "joint") refuseOtherObjective(flags);
+  const composition = await chosenComposition(container, flags);
   const model = await loadModel(flags, { includeLeftovers: includesLeftovers(flags.preset) });
   const dataset = await loadTarget(flags);
   const vectors = await loadVectors(model, flags.taskVectors, dataset.name);
@@ -77,35 +75,39 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
   return {
     vectors,
     headHash: await headHash(head),
-    learning: learningOf(flags, fewShotRecipe({ preset: flags.preset, dataset: dataset.name, family })),
+    composition,
+    label: flags.compose ? composition.label : "zero-shot",
+    learning: learningOf(flags, fewShotRecipe({ preset: flags.preset, dataset: dataset.name, family, joint: adapter?.mode === "joint" })),
     setup: {
       backend,
       model,
       dataset,
       head,
-      objective,
-      objectiveOptions,
-      ...adapter,
+      objective: { factory, options: objectiveOptions },
+      adapter,
+      compose: flags.compose,
       ...threadsOf(flags),
       vectors: vectors.map(({ vector }) => vector),
-      composition: compositionById(flags.blockwiseCoef ? "blockwise" : "isotropic", "--blockwise-coef"),
     },
   };
 }
 
 /** What the result depends on beside seed, weights and splits, as `run.json` records it. */
-function recordedOptions({ setup, vectors, headHash: head, learning }: PreparedFewShots, flags: FewShotFlags): Record<string, Json> {
+function recordedOptions({ setup, composition, vectors, headHash: head, learning }: PreparedFewShots, flags: FewShotFlags): Record<string, Json> {
   return {
     model: setup.model.folder.name,
     target: setup.dataset.name,
     subsample: subsampleText(flags.subsample),
-    composition: setup.composition.id,
+    composition: composition.id,
+    compositionOptions: asJson(composition.options ?? {}),
+    compose: setup.compose,
     taskVectors: vectors.map(({ vector }) => vector.name),
     head,
     objective: flags.objective,
-    objectiveOptions: asJson(setup.objectiveOptions),
-    adapter: flags.adapter ?? null,
+    objectiveOptions: asJson(setup.objective.options),
+    adapter: setup.adapter?.id ?? null,
     adapterOptions: asJson(setup.adapter?.options ?? {}),
+    adapterMode: setup.adapter?.mode ?? null,
     preset: flags.preset,
     ...learning,
     validationImages: flags.validationImages,
@@ -114,12 +116,46 @@ function recordedOptions({ setup, vectors, headHash: head, learning }: PreparedF
   };
 }
 
-function accuraciesOf(result: FewShotResult, adapter: string | undefined): Record<string, number> {
+/** The name of a result with an adapter. */
+const withAdapter = (id: string): string => `test, with ${id}`;
+
+const SELECTED = "epoch selected on validation";
+
+function accuraciesOf({ last, selected, adapter: result }: FewShotResult, adapter: ChosenAdapter | null): Record<string, number> {
   const share = ({ accuracy }: Accuracy): number => accuracy;
+  const selectedWith = adapter?.mode === "joint" ? withAdapter(adapter.id) : "test";
   return {
-    test: share(result.last),
-    ...(result.selected === null ? {} : { "test, epoch selected on validation": share(result.selected) }),
-    ...(result.adapter === null ? {} : { [`test, with ${adapter}`]: share(result.adapter.accuracy) }),
+    ...(last === null ? {} : { test: share(last) }),
+    ...(result === null ? {} : { [withAdapter(adapter!.id)]: share(result.accuracy) }),
+    ...(selected === null ? {} : { [`${selectedWith}, ${SELECTED}`]: share(selected) }),
+  };
+}
+
+/** `learned_composition.json` as the reference implementation's scripts read it: accuracies in [0, 1] by data set and split. */
+function referenceLayout(target: string, result: FewShotResult, adapter: ChosenAdapter | null): Record<string, number> {
+  const { last, learned, zeroShotValidation } = result;
+  const best = learned?.best?.record.metrics["accuracy"];
+  return {
+    ...(zeroShotValidation === null ? {} : { [`${target}Val_zeroshot`]: zeroShotValidation.accuracy }),
+    ...(best === undefined ? {} : { [`${target}Val`]: best }),
+    ...(last === null ? {} : { [target]: last.accuracy }),
+    ...(result.adapter === null ? {} : { [`${target}_${adapter!.id}`]: result.adapter.accuracy.accuracy }),
+  };
+}
+
+/** The composition and the adapter, as far as they were learned. */
+function savedFiles(
+  { setup, vectors, composition: choice, headHash: head }: PreparedFewShots,
+  composition: Composition,
+  { learned, adapter: result }: FewShotResult,
+  seed: number,
+): Pick<RunResult, "composition" | "adapter"> {
+  const { model, adapter } = setup;
+  const base = { name: model.folder.name, sha256: model.baseHash };
+  const about = { mode: "standard" as const, seed, ...savedChoice(choice, seed) };
+  return {
+    ...(learned === null ? {} : { composition: compositionArtefact(model, vectors, composition, learned.last, about) }),
+    ...(result === null ? {} : { adapter: { adapter: adapter!.id, state: result.fitted.state(), base, head } }),
   };
 }
 
@@ -132,8 +168,9 @@ export async function runOne(
   remarks: Remarks,
   terminal: Terminal,
 ): Promise<Outcome> {
-  const { setup, vectors, learning } = prepared;
-  const { model, dataset, composition } = setup;
+  const { setup, vectors, learning, composition: choice } = prepared;
+  const { model, dataset, adapter } = setup;
+  const composition = choice.create(runSeed);
   const { subsample, allowShort, validationImages } = flags;
   const recipe: FewShotRecipe = { subsample, allowShort, validationImages, learning };
   const split = fewShotSplit(dataset, recipe, runSeed);
@@ -154,22 +191,22 @@ export async function runOne(
     flags,
   };
   const finished = await recordedRun(plan, remarks, terminal, async (hooks) => {
-    if (split.validation.length === 0) {
+    if (setup.compose && split.validation.length === 0) {
       remarks.add("no validation images: the last epoch's coefficients are kept, and none is selected");
     }
-    const result = await runFewShots(setup, recipe, split, runSeed, hooks);
-    const final = accuraciesOf(result, flags.adapter);
+    const result = await runFewShots(setup, composition, recipe, split, runSeed, hooks);
+    const final = accuraciesOf(result, adapter);
     const zeroShot = result.zeroShot.accuracy;
     return {
       zeroShot: { test: zeroShot },
       final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot]))),
-      history: result.learned.history,
+      history: result.learned?.history ?? [],
       splits,
-      composition: compositionArtefact(model, vectors, composition, result.learned.last, { mode: "standard", seed: runSeed }),
-      ...(result.adapter === null ? {} : { adapter: result.adapter.fitted.state() }),
+      ...savedFiles(prepared, composition, result, runSeed),
+      documents: { "learned_composition.json": referenceLayout(dataset.name, result, adapter) },
       notes: [
         `labels used for learning: ${split.shots.length}`,
-        `labels used for selecting an epoch (not for the headline): ${split.validation.length}`,
+        `labels used for selecting an epoch (not for the headline): ${setup.compose ? split.validation.length : 0}`,
       ],
     };
   });

@@ -1,6 +1,7 @@
 import { readComposition, requireSameSources, type CompositionArtefact } from "@atlas-tv/checkpoints";
 import type { Composition, NamedArrays } from "@atlas-tv/core";
-import { compositionById } from "./compositions.js";
+import type { DependencyContainer } from "tsyringe";
+import { chooseComposition } from "./compositions.js";
 import { loadVectors, type LoadedModel, type LoadedVector } from "./loaded-model.js";
 
 /** Coefficients and what they apply to. */
@@ -11,10 +12,14 @@ export interface LoadedComposition {
   readonly mode: CompositionArtefact["mode"];
 }
 
-/** What a composition file says, with its task vectors loaded and checked by hash. */
-export async function loadComposition(model: LoadedModel, path: string): Promise<LoadedComposition> {
+/**
+ * What a composition file says, with its task vectors loaded and checked by hash.
+ * @throws InputError also when it needs a plug-in that is not installed.
+ */
+export async function loadComposition(container: DependencyContainer, model: LoadedModel, path: string): Promise<LoadedComposition> {
   const artefact = await readComposition(path);
-  const composition = compositionById(artefact.composition, path);
+  const choice = await chooseComposition(container, artefact.composition, artefact.compositionOptions ?? {}, path);
+  const composition = choice.create(artefact.maskSeed ?? artefact.seed);
   const sources = {
     base: { name: model.folder.name, sha256: model.baseHash },
     blocks: model.spec.blocks.map(({ name }) => name),

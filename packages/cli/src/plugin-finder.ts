@@ -4,12 +4,23 @@ import { pathToFileURL } from "node:url";
 import { InputError, registered, resolvePlugin, type Plugin, type PluginKind, type PluginKinds } from "@atlas-tv/core";
 import type { DependencyContainer, InjectionToken } from "tsyringe";
 import { packageEntry } from "./plugin-package.js";
+import type { Preset } from "./recipes.js";
 
-/** Where plug-ins of a kind are published, `--adapter tip` is `@atlas-tv/adapters-tip`, and the names of this project's own. */
-const PACKAGES: Readonly<Record<PluginKind, { readonly prefix: string; readonly ours: readonly string[] }>> = {
-  backend: { prefix: "@atlas-tv/backend-", ours: ["cpu", "cuda", "webgpu"] },
-  adapter: { prefix: "@atlas-tv/adapters-", ours: ["lpp", "tip"] },
-  objective: { prefix: "@atlas-tv/objective-", ours: ["ufm"] },
+interface KindOfPlugin {
+  /** The flag that names one. */
+  readonly flag: string;
+  /** Where they are published: `--adapter tip` is `@atlas-tv/adapters-tip`. */
+  readonly prefix: string;
+  /** The names of this project's own. */
+  readonly ours: readonly string[];
+}
+
+const KINDS: Readonly<Record<PluginKind, KindOfPlugin>> = {
+  backend: { flag: "--backend", prefix: "@atlas-tv/backend-", ours: ["cpu", "cuda", "webgpu"] },
+  adapter: { flag: "--adapter", prefix: "@atlas-tv/adapters-", ours: ["lpp", "tip"] },
+  objective: { flag: "--objective", prefix: "@atlas-tv/objective-", ours: [] },
+  unsupervised: { flag: "--objective", prefix: "@atlas-tv/objective-", ours: ["ufm"] },
+  composition: { flag: "--composition", prefix: "@atlas-tv/peft-", ours: ["partition"] },
 };
 
 /** The plug-in objects themselves, whose schemas check options. */
@@ -22,7 +33,7 @@ function isPlugin(value: unknown): value is Plugin {
     "id" in value &&
     "kind" in value &&
     typeof value.kind === "string" &&
-    Object.hasOwn(PACKAGES, value.kind) &&
+    Object.hasOwn(KINDS, value.kind) &&
     "register" in value &&
     typeof value.register === "function"
   );
@@ -34,17 +45,23 @@ export function addPlugin(container: DependencyContainer, plugin: Plugin): void 
   container.register(PLUGIN, { useValue: plugin });
 }
 
-/** Options of a plug-in as its schema has them, defaults filled in. @throws InputError naming the option at fault. */
+/**
+ * Options of a plug-in as its schema has them, the preset's and then the defaults filled in.
+ * @throws InputError naming the option at fault.
+ */
 export function checkedOptions(
   container: DependencyContainer,
   kind: PluginKind,
   id: string,
-  given: Readonly<Record<string, unknown>>,
+  asked: Readonly<Record<string, unknown>>,
+  preset: Preset = "default",
 ): Readonly<Record<string, unknown>> {
   const plugins = container.isRegistered(PLUGIN) ? container.resolveAll(PLUGIN) : [];
-  const schema = plugins.find((candidate) => candidate.kind === kind && candidate.id === id)?.options;
-  if (schema === undefined) return given;
-  const where = `--${kind}-options of ${id}`;
+  const plugin = plugins.find((candidate) => candidate.kind === kind && candidate.id === id);
+  if (plugin === undefined) return asked;
+  const { options: schema, presets = {} } = plugin;
+  const given = { ...(preset === "default" ? {} : presets[preset]), ...asked };
+  const where = `${KINDS[kind].flag}-options of ${id}`;
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -79,7 +96,7 @@ async function load(entry: string, where: string): Promise<Plugin> {
   throw new InputError({
     where,
     got: `no export "plugin" in ${entry}`,
-    expected: `a plug-in: { id, kind, options, register }, its kind one of ${Object.keys(PACKAGES).join(", ")}`,
+    expected: `a plug-in: { id, kind, options, register }, its kind one of ${Object.keys(KINDS).join(", ")}`,
   });
 }
 
@@ -111,28 +128,35 @@ export async function registerNamed(container: DependencyContainer, specifiers: 
 }
 
 /**
- * The backend, adapter or objective of that name: one already registered, or an installed package that is
- * named after it.
+ * The plug-in of that kind and name: one already registered, or an installed package that is named after it.
+ * @param where what asks for it, for the message; default the flag of that kind.
  * @throws InputError that lists what is installed and what could be.
  */
 export async function findPlugin<K extends PluginKind>(
   container: DependencyContainer,
   kind: K,
   id: string,
+  where = `${KINDS[kind].flag} ${id}`,
 ): Promise<PluginKinds[K]> {
   const known = registered(container, kind).map((candidate) => candidate.id);
   if (known.includes(id)) return resolvePlugin(container, kind, id);
-  const { prefix, ours } = PACKAGES[kind];
+  const { prefix, ours } = KINDS[kind];
   const entry = /^[a-z0-9-]+$/.test(id) ? packageEntry(prefix + id) : null;
   if (entry === null) {
     const more = ours.filter((name) => !known.includes(name)).map((name) => prefix + name);
     throw new InputError({
-      where: `--${kind} ${id}`,
-      got: `no ${kind} of that name`,
+      where,
+      got: `no ${kind} "${id}" is installed`,
       expected: `one that is installed: ${known.length === 0 ? "none is" : known.join(", ")}`,
-      next: `install a package ${prefix}<name> (this project's: ${more.join(", ")}), or give your own with --plugin PATH`,
+      next: ours.includes(id)
+        ? `npm install ${prefix}${id}`
+        : `install a package ${prefix}<name>${more.length === 0 ? "" : ` (this project's: ${more.join(", ")})`}, or give your own with --plugin PATH`,
     });
   }
-  addPlugin(container, await load(entry, prefix + id));
+  const plugin = await load(entry, prefix + id);
+  if (plugin.kind !== kind) {
+    throw new InputError({ where, got: `${prefix + id}, a plug-in of kind ${plugin.kind}`, expected: `one of kind ${kind}` });
+  }
+  addPlugin(container, plugin);
   return resolvePlugin(container, kind, id);
 }

@@ -6,11 +6,12 @@ import { addFewShots } from "./commands/few-shots.js";
 import { addFinetune } from "./commands/finetune.js";
 import { addInspect } from "./commands/inspect.js";
 import { addMerge } from "./commands/merge.js";
+import { addUfm } from "./commands/ufm.js";
 import { describeFailure, EXIT, exitStatus } from "./failure.js";
 import { ownVersion } from "./run-facts.js";
 import type { Terminal } from "./terminal.js";
 
-const COMMANDS = [addDoctor, addInspect, addFinetune, addFewShots, addEval, addMerge, addCudaSetUp];
+const COMMANDS = [addDoctor, addInspect, addFinetune, addFewShots, addUfm, addEval, addMerge, addCudaSetUp];
 
 /** The command line, writing to a terminal; throws instead of ending the process. */
 export function createProgram(terminal: Terminal): Command {

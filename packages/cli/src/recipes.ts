@@ -29,6 +29,8 @@ export interface RecipeContext {
   /** Name of the data set, as the tables have it. */
   readonly dataset: string;
   readonly family: EncoderSpec["family"];
+  /** Whether an adapter is learned beside the coefficients. */
+  readonly joint?: boolean;
 }
 
 /** The paper's optimiser: AdamW with weight decay 0.1, gradients clipped at norm 1, batches of 128. */
@@ -80,10 +82,17 @@ export function additionRecipe({ preset }: RecipeContext): Recipe {
   return preset === "default" ? { ...recipe, lr: 1e-2 } : published(preset, recipe);
 }
 
-/** Few-shot learning: cosine to 0 without warm-up, three times as long on a ResNet. */
-export function fewShotRecipe({ preset, family }: RecipeContext): Recipe {
-  const recipe: Recipe = { ...PAPER, lr: 0.1, epochs: family === "resnet" ? 30 : 10, schedule: "cosine" };
+/** Few-shot learning: cosine to 0 without warm-up, three times as long on a ResNet, twice as long with a joint adapter. */
+export function fewShotRecipe({ preset, family, joint = false }: RecipeContext): Recipe {
+  const epochs = (family === "resnet" ? 30 : 10) * (joint ? 2 : 1);
+  const recipe: Recipe = { ...PAPER, lr: 0.1, epochs, schedule: "cosine" };
   return preset === "default" ? { ...recipe, batchSize: 64 } : published(preset, recipe);
+}
+
+/** Learning without labels, at test time (paper, section 4.4). */
+export function ufmRecipe({ preset }: RecipeContext): Recipe {
+  const recipe: Recipe = { ...PAPER, lr: 1e-3, epochs: 10, schedule: "cosine" };
+  return preset === "default" ? recipe : published(preset, recipe);
 }
 
 /** Fine-tuning, which makes task vectors. */

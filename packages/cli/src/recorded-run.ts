@@ -1,5 +1,5 @@
-import { rawAndClamped, type CompositionArtefact, type DatasetSplit, type Measurements, type RunRecord } from "@atlas-tv/checkpoints";
-import type { Backend, EpochRecord, LearnerState, Metrics, NamedHostTensors, ProgressSink } from "@atlas-tv/core";
+import { rawAndClamped, type AdapterArtefact, type CompositionArtefact, type DatasetSplit, type Measurements, type RunRecord } from "@atlas-tv/checkpoints";
+import type { Backend, EpochRecord, LearnerState, Metrics, ProgressSink } from "@atlas-tv/core";
 import { backendFacts, peakMemoryBytes } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
 import type { Remarks, Terminal } from "./terminal.js";
@@ -46,7 +46,7 @@ export interface RunResult {
   readonly history: readonly EpochRecord[];
   readonly composition?: CompositionArtefact;
   readonly splits?: readonly DatasetSplit[];
-  readonly adapter?: NamedHostTensors;
+  readonly adapter?: Omit<AdapterArtefact, "composition">;
   /** Further JSON files, by name: the layouts of the reference implementation. */
   readonly documents?: Readonly<Record<string, unknown>>;
   readonly notes?: readonly string[];

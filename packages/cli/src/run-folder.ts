@@ -5,17 +5,18 @@ import {
   hashJson,
   readRun,
   readState,
+  writeAdapter,
   writeComposition,
   writeFileAtomically,
   writeRun,
-  writeSafetensorsFile,
   writeSplits,
   writeState,
+  type AdapterArtefact,
   type CompositionArtefact,
   type DatasetSplit,
   type RunRecord,
 } from "@atlas-tv/checkpoints";
-import { InputError, type LearnerState, type Metrics, type NamedHostTensors } from "@atlas-tv/core";
+import { InputError, type LearnerState, type Metrics } from "@atlas-tv/core";
 
 /** Names in a run folder; docs/formats.md describes what is in them. */
 const FILES = {
@@ -28,7 +29,7 @@ const FILES = {
 
 function requireFresh(folder: string, flag: string, files: readonly string[]): void {
   const holds = (file: string): boolean => existsSync(join(folder, file));
-  const result = [...files, FILES.composition].find(holds);
+  const result = [...files, FILES.composition, FILES.adapter].find(holds);
   const got = holds(FILES.run) ? "a finished run" : holds(FILES.state) ? "an unfinished run" : result;
   if (got === undefined) return;
   const goOn = holds(FILES.run) || holds(FILES.state) ? "go on with --resume, " : "";
@@ -117,15 +118,16 @@ export class RunFolder {
   async finish(results: {
     composition?: CompositionArtefact;
     splits?: readonly DatasetSplit[];
-    adapter?: NamedHostTensors;
+    /** Fitted to features of the composition beside it; without one, of the base model. */
+    adapter?: Omit<AdapterArtefact, "composition">;
     /** Further JSON files, by name. */
     documents?: Readonly<Record<string, unknown>>;
     run: RunRecord;
   }): Promise<void> {
     if (results.splits !== undefined) await writeSplits(this.at("splits"), results.splits);
-    if (results.composition !== undefined) await writeComposition(this.at("composition"), results.composition);
+    const composition = results.composition === undefined ? null : await writeComposition(this.at("composition"), results.composition);
     if (results.adapter !== undefined) {
-      await writeSafetensorsFile(this.at("adapter"), results.adapter, { format: "atlas-adapter", version: "1" });
+      await writeAdapter(this.at("adapter"), { ...results.adapter, composition: composition?.sha256 ?? null });
     }
     for (const [name, content] of Object.entries(results.documents ?? {})) {
       await writeFileAtomically(join(this.path, name), [`${JSON.stringify(content, null, 2)}\n`]);

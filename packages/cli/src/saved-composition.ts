@@ -1,31 +1,39 @@
 import type { CompositionArtefact } from "@atlas-tv/checkpoints";
 import type { Composition, NamedArrays } from "@atlas-tv/core";
 import type { LoadedModel, LoadedVector } from "./loaded-model.js";
-import { asJson } from "./recorded-run.js";
+import type { CompositionChoice } from "./compositions.js";
+import { asJson, type Json } from "./recorded-run.js";
 
-/** What `composition.safetensors` holds of learned coefficients; an objective's own parameters are left out. */
+/**
+ * What `composition.safetensors` holds of learned coefficients; an objective's own parameters are left out.
+ * @param about with `maskSeed` and `compositionOptions` where the composition is a plug-in's.
+ */
 export function compositionArtefact(
   { folder, spec, config, baseHash }: LoadedModel,
   vectors: readonly LoadedVector[],
   composition: Composition,
   values: NamedArrays,
-  { mode, seed }: Pick<CompositionArtefact, "mode" | "seed">,
+  about: Pick<CompositionArtefact, "mode" | "seed" | "maskSeed" | "compositionOptions">,
 ): CompositionArtefact {
   const shapes = composition.shapes(spec.blocks, vectors.length);
   return {
     coefficients: Object.fromEntries(Object.keys(shapes).map((name) => [name, values[name]!])),
     shapes,
     composition: composition.id,
-    mode,
     blocks: spec.blocks.map(({ name }) => name),
     taskVectors: vectors.map(({ vector, hash }) => ({ name: vector.name, sha256: hash })),
     base: { name: folder.name, sha256: baseHash },
     model: asJson(config),
-    seed,
+    ...about,
   };
 }
 
 /** The hashes that `run.json` records of a run's weights. */
 export function weightHashes({ baseHash }: LoadedModel, vectors: readonly LoadedVector[]) {
   return { base: baseHash, taskVectors: Object.fromEntries(vectors.map(({ vector, hash }) => [vector.name, hash])) };
+}
+
+/** What a composition file must say beside coefficients so that a plug-in's composition can be made again. */
+export function savedChoice({ options }: CompositionChoice, seed: number): Pick<CompositionArtefact, "maskSeed" | "compositionOptions"> {
+  return options === null ? {} : { maskSeed: seed, compositionOptions: asJson(options) as Record<string, Json> };
 }

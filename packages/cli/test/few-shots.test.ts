@@ -49,7 +49,7 @@ describe("a run", () => {
     const { status, out, err } = await fewShots();
     expect(err.split("\n").filter((line) => line !== "")).toHaveLength(2);
     expect(status).toBe(0);
-    expect(filesIn(run)).toEqual(["composition.safetensors", "run.json", "splits.json"]);
+    expect(filesIn(run)).toEqual(["composition.safetensors", "learned_composition.json", "run.json", "splits.json"]);
     expect(out).toContain(run);
 
     const composition = await readComposition(join(run, "composition.safetensors"));
@@ -120,7 +120,7 @@ describe("a run", () => {
     const { status, out } = await fewShots("--adapter", "linear", "--adapter-options", "{ steps: 20 }");
     expect(status).toBe(0);
     expect(out).toContain("with linear");
-    expect(filesIn(run)).toEqual(["adapter.safetensors", "composition.safetensors", "run.json", "splits.json"]);
+    expect(filesIn(run)).toEqual(["adapter.safetensors", "composition.safetensors", "learned_composition.json", "run.json", "splits.json"]);
     const { tensors } = await inspectFile(join(run, "adapter.safetensors"));
     expect(tensors.map(({ name, shape }) => [name, shape])).toEqual([
       ["weight", [3, SPEC.outputWidth]],

@@ -64,6 +64,26 @@ const finetune = (save: string, ...more: string[]): Child =>
     ...more,
   );
 
+const ufm = (run: string, ...more: string[]): Child =>
+  start(
+    folder.path,
+    "ufm",
+    "--model",
+    "models/tiny",
+    "--target",
+    "swatches",
+    "--epochs",
+    String(EPOCHS),
+    "--batch-size",
+    "16",
+    "--lr",
+    "0.1",
+    "--run",
+    run,
+    "--quiet",
+    ...more,
+  );
+
 /** When a file was last written, 0 for one that is not there. */
 function writtenAt(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -85,7 +105,28 @@ describe("a run that is killed", () => {
       fewShots,
       (place: string) => at(place),
       "composition.safetensors",
-      ["composition.safetensors", "run.json", "splits.json"],
+      ["composition.safetensors", "learned_composition.json", "run.json", "splits.json"],
+    ],
+    [
+      "few-shots with a joint adapter",
+      (run: string, ...more: string[]) => fewShots(run, "--adapter", "tip", ...more),
+      (place: string) => at(place),
+      "adapter.safetensors",
+      ["adapter.safetensors", "composition.safetensors", "learned_composition.json", "run.json", "splits.json"],
+    ],
+    [
+      "few-shots with partitions",
+      (run: string, ...more: string[]) => fewShots(run, "--partition", "3", ...more),
+      (place: string) => at(place),
+      "composition.safetensors",
+      ["composition.safetensors", "learned_composition.json", "run.json", "splits.json"],
+    ],
+    [
+      "ufm",
+      ufm,
+      (place: string) => at(place),
+      "composition.safetensors",
+      ["composition.safetensors", "learned_composition.json", "run.json"],
     ],
     [
       "finetune",

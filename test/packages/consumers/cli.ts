@@ -8,3 +8,7 @@ assert.deepEqual(registered(await compositionRoot(), "backend").map(({ id }) => 
 const { status, stdout, stderr } = spawnSync(join("node_modules", ".bin", "atlas"), ["doctor", "--json"], { encoding: "utf8", shell: process.platform === "win32" });
 assert.equal(status, 0, stderr);
 assert.equal((JSON.parse(stdout) as { backends: { usable: boolean }[] }).backends[0]!.usable, true);
+
+const absent = spawnSync(join("node_modules", ".bin", "atlas"), ["few-shots", "--adapter", "tip"], { encoding: "utf8", shell: process.platform === "win32" });
+assert.equal(absent.status, 2);
+assert.match(absent.stderr, /no adapter "tip" is installed[^]*npm install @atlas-tv\/adapters-tip/);

@@ -1,9 +1,11 @@
-import { blockwise, evaluate, InputError, validationTransform, type Accuracy } from "@atlas-tv/core";
+import { accuracyOf, blockwise, encodeAll, headLogits, InputError, validationTransform, type Accuracy } from "@atlas-tv/core";
 import { evaluationBatches, splitTrainValidation } from "@atlas-tv/datasets";
+import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { Option, type Command } from "commander";
 import { activeBackend, compositionRoot } from "../composition-root.js";
 import { count } from "../flags.js";
 import { stoppable } from "../interruption.js";
+import { loadAdapter } from "../loaded-adapter.js";
 import { loadComposition, type LoadedComposition } from "../loaded-composition.js";
 import { loadHead, loadModel } from "../loaded-model.js";
 import { addBackendFlags, addTargetFlags, threadsOf, type TargetFlags } from "../shared-flags.js";
@@ -13,6 +15,7 @@ import { percent } from "../terminal-progress.js";
 
 interface EvalFlags extends TargetFlags {
   readonly composition?: string;
+  readonly adapter?: string;
   readonly split: "test" | "validation";
   readonly batchSize: number;
 }
@@ -25,10 +28,11 @@ const ZERO_SHOT: LoadedComposition = {
 };
 
 async function measure(flags: EvalFlags, remarks: Remarks, signal: AbortSignal): Promise<Accuracy & { target: string }> {
-  const backend = await activeBackend(await compositionRoot(flags.plugin), flags.backend);
+  const container = await compositionRoot(flags.plugin);
+  const backend = await activeBackend(container, flags.backend);
   const model = await loadModel(flags);
   const { composition, coefficients, vectors, mode } =
-    flags.composition === undefined ? ZERO_SHOT : await loadComposition(model, flags.composition);
+    flags.composition === undefined ? ZERO_SHOT : await loadComposition(container, model, flags.composition);
   const dataset = await loadTarget(flags);
   const part =
     flags.split === "test"
@@ -42,6 +46,8 @@ async function measure(flags: EvalFlags, remarks: Remarks, signal: AbortSignal):
     });
   }
   const head = await loadHead(model, dataset, { backend, remark: remarks.add, ...threadsOf(flags) });
+  const adapter =
+    flags.adapter === undefined ? null : await loadAdapter(container, flags.adapter, model, head, flags.composition);
   const encoder = await backend.compile(
     model.spec,
     model.base,
@@ -54,7 +60,9 @@ async function measure(flags: EvalFlags, remarks: Remarks, signal: AbortSignal):
     try {
       const transform = validationTransform(model.spec.imageSize, model.normalisation);
       const batches = evaluationBatches({ ...part, batchSize: flags.batchSize, transform, cacheBytes: 0 });
-      return { target: dataset.name, ...(await evaluate(composed, stoppable(batches, signal), head)) };
+      const features = await encodeAll(composed, stoppable(batches, signal));
+      const logits = (rows: Tensor2D): Tensor2D => adapter?.logits(rows) ?? headLogits(head, rows);
+      return { target: dataset.name, ...(await accuracyOf(features, logits)) };
     } finally {
       composed.dispose();
     }
@@ -63,12 +71,13 @@ async function measure(flags: EvalFlags, remarks: Remarks, signal: AbortSignal):
   }
 }
 
-/** `atlas eval`: accuracy of the pre-trained model, or of a learned composition. */
+/** `atlas eval`: accuracy of the pre-trained model, or of a learned composition, by the zero-shot head or an adapter. */
 export function addEval(program: Command, terminal: Terminal): void {
   const command = program.command("eval").description("measure top-1 accuracy on the target");
   addTargetFlags(command)
     .optionsGroup("Measuring:")
     .option("--composition <file>", "a composition.safetensors to apply (default: none, zero-shot)")
+    .option("--adapter <file>", "an adapter.safetensors to classify with, fitted to those features (default: the zero-shot head)")
     .addOption(new Option("--split <part>", "which images").choices(["test", "validation"]).default("test"))
     .option("--batch-size <n>", "images a batch", count("--batch-size"), 250);
   addBackendFlags(command).action(async (flags: EvalFlags) => {
@@ -76,7 +85,7 @@ export function addEval(program: Command, terminal: Terminal): void {
     const result = await measure(flags, remarks, terminal.signal);
     terminal.out(
       flags.json
-        ? JSON.stringify({ ...result, split: flags.split, composition: flags.composition ?? null, notes: remarks.all }, null, 2)
+        ? JSON.stringify({ ...result, split: flags.split, composition: flags.composition ?? null, adapter: flags.adapter ?? null, notes: remarks.all }, null, 2)
         : `${result.target}, ${flags.split}: ${percent(result.accuracy)} (${result.correct} of ${result.total})`,
     );
   });

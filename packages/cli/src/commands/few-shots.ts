@@ -1,72 +1,36 @@
 import { join } from "node:path";
-import { estimate, type Estimate } from "@atlas-tv/core";
 import { Option, type Command } from "commander";
+import { addAdapterFlags } from "../adapters.js";
 import { compositionRoot } from "../composition-root.js";
-import type { FewShotSetup } from "../few-shot-experiment.js";
-import { runOne, setUp, subsampleText, type FewShotFlags, type Outcome } from "../few-shot-run.js";
+import { addCompositionFlags } from "../compositions.js";
+import { runOne, setUp, subsampleText, type FewShotFlags } from "../few-shot-run.js";
 import { mapping, parseSubsample, seeds, share, wholeFromZero } from "../flags.js";
 import { resumable } from "../interruption.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
+import { printOutcomes, type Outcome } from "../outcomes.js";
 import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
-import { Remarks, table, type Terminal } from "../terminal.js";
-import { percent } from "../terminal-progress.js";
-
-function summary(outcomes: readonly Outcome[]): Record<string, Estimate> {
-  const names = Object.keys(outcomes[0]!.final);
-  return Object.fromEntries(names.map((name) => [name, estimate(outcomes.map(({ final }) => final[name]!))]));
-}
-
-function print(
-  flags: FewShotFlags,
-  setup: FewShotSetup,
-  outcomes: readonly Outcome[],
-  notes: readonly string[],
-  terminal: Terminal,
-): void {
-  const { zeroShot } = outcomes[0]!;
-  const final = summary(outcomes);
-  if (flags.json) {
-    const document = {
-      target: setup.dataset.name,
-      subsample: subsampleText(flags.subsample),
-      composition: setup.composition.id,
-      zeroShot,
-      final,
-      runs: outcomes,
-      notes,
-    };
-    terminal.out(JSON.stringify(document, null, 2));
-    return;
-  }
-  const error = ({ error: value, count: runs }: Estimate): string => (runs > 1 ? `± ${(100 * value).toFixed(1)}` : "");
-  terminal.out(
-    table([
-      [`${setup.dataset.name}, ${setup.dataset.test.length} test images`, "accuracy", "", "clamped"],
-      ["zero-shot", percent(zeroShot), "", ""],
-      ...Object.entries(final).map(([name, value]) => [
-        `${setup.composition.id}: ${name}`,
-        percent(value.mean),
-        error(value),
-        percent(Math.max(value.mean, zeroShot)),
-      ]),
-    ]),
-  );
-  terminal.out(`\n${outcomes.map(({ path }) => path).join("\n")}`);
-}
+import { Remarks, type Terminal } from "../terminal.js";
 
 async function fewShots(flags: FewShotFlags, terminal: Terminal): Promise<void> {
   const remarks = new Remarks(terminal, flags.json);
   const prepared = await setUp(await compositionRoot(flags.plugin), flags, remarks);
-  const { setup } = prepared;
-  const adapter = flags.adapter === undefined ? [] : [flags.adapter];
-  const name = [setup.dataset.name, subsampleText(flags.subsample), setup.composition.id, ...adapter].join("-");
+  const { dataset, adapter } = prepared.setup;
+  const method = adapter === null ? [prepared.label] : [prepared.label, adapter.id, ...(flags.compose ? [adapter.mode] : [])];
+  const name = [dataset.name, subsampleText(flags.subsample), ...method].join("-");
   const run = flags.run ?? join("runs", "few-shots", name);
   const outcomes: Outcome[] = [];
   for (const value of flags.seed) {
     const path = flags.seed.length === 1 ? run : join(run, `seed-${value}`);
     outcomes.push(await resumable(() => runOne(prepared, flags, value, path, remarks, terminal)));
   }
-  print(flags, setup, outcomes, remarks.all, terminal);
+  const about = {
+    target: dataset.name,
+    subsample: subsampleText(flags.subsample),
+    composition: flags.compose ? prepared.label : null,
+    adapter: adapter?.id ?? null,
+  };
+  const heading = `${dataset.name}, ${dataset.test.length} test images`;
+  printOutcomes({ heading, label: prepared.label, about }, outcomes, flags, remarks, terminal);
 }
 
 /** `atlas few-shots`: learn a composition from k labelled images a class, or from a fraction of the data. */
@@ -80,11 +44,9 @@ export function addFewShots(program: Command, terminal: Terminal): void {
         .default({ shots: 16 }, "16"),
     )
     .option("--allow-short", "take all images of a class that has fewer than k", false)
-    .option("--no-blockwise-coef", "one coefficient a task vector instead of one a task vector and block")
     .option("--objective <name>", "what is minimised", "cross-entropy")
-    .option("--objective-options <mapping>", 'options of that objective, as YAML: "{ gamma: 1 }"', mapping("--objective-options"))
-    .option("--adapter <name>", "a classifier to fit on the adapted features, such as linear")
-    .option("--adapter-options <mapping>", 'options of that adapter, as YAML: "{ steps: 200 }"', mapping("--adapter-options"));
+    .option("--objective-options <mapping>", 'options of that objective, as YAML: "{ gamma: 1 }"', mapping("--objective-options"));
+  addAdapterFlags(addCompositionFlags(command));
   addRegularisationFlag(addLearningFlags(command))
     .option("--label-smoothing <share>", "of the cross-entropy", share("--label-smoothing"), 0)
     .option(

@@ -10,6 +10,7 @@ import {
   type StoredTensor,
 } from "@atlas-tv/core";
 import { Option, type Command } from "commander";
+import type { DependencyContainer } from "tsyringe";
 import { activeBackend, compositionRoot } from "../composition-root.js";
 import { numberFlag } from "../flags.js";
 import { loadComposition, type LoadedComposition } from "../loaded-composition.js";
@@ -36,7 +37,7 @@ function requireOut({ out }: MergeFlags): string {
   return out;
 }
 
-async function applied(model: LoadedModel, { composition, scale, taskVectors }: MergeFlags): Promise<LoadedComposition> {
+async function applied(container: DependencyContainer, model: LoadedModel, { composition, scale, taskVectors }: MergeFlags): Promise<LoadedComposition> {
   if ((composition === undefined) === (scale === undefined)) {
     throw new InputError({
       where: "atlas merge",
@@ -53,7 +54,7 @@ async function applied(model: LoadedModel, { composition, scale, taskVectors }: 
         expected: "--composition alone: it names its own",
       });
     }
-    return loadComposition(model, composition!);
+    return loadComposition(container, model, composition!);
   }
   if (taskVectors === undefined) {
     throw new InputError({
@@ -82,7 +83,8 @@ function as(dtype: "F32" | "F16", tensor: HostTensor): HostTensor {
 async function merge(flags: MergeFlags): Promise<WrittenFile> {
   const out = requireOut(flags);
   await assertWritable(dirname(resolve(out)));
-  await activeBackend(await compositionRoot(flags.plugin), flags.backend);
+  const container = await compositionRoot(flags.plugin);
+  await activeBackend(container, flags.backend);
   const model = await loadModel(flags);
   if (resolve(out) === resolve(model.folder.basePath)) {
     throw new InputError({
@@ -91,7 +93,7 @@ async function merge(flags: MergeFlags): Promise<WrittenFile> {
       expected: "another file: the task vectors belong to that base",
     });
   }
-  const { composition, coefficients, vectors, mode } = await applied(model, flags);
+  const { composition, coefficients, vectors, mode } = await applied(container, model, flags);
   if (mode === "linearised") {
     throw new InputError({
       where: flags.composition!,

@@ -1,0 +1,58 @@
+import { join } from "node:path";
+import { Option, type Command } from "commander";
+import { compositionRoot } from "../composition-root.js";
+import { addCompositionFlags } from "../compositions.js";
+import { count, mapping, positive, seeds, wholeFromZero } from "../flags.js";
+import { resumable } from "../interruption.js";
+import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
+import { printOutcomes, type Outcome } from "../outcomes.js";
+import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
+import { Remarks, type Terminal } from "../terminal.js";
+import { runUfm, setUpUfm, type UfmFlags } from "../ufm-run.js";
+
+async function ufm(flags: UfmFlags, terminal: Terminal): Promise<void> {
+  const remarks = new Remarks(terminal, flags.json);
+  const prepared = await setUpUfm(await compositionRoot(flags.plugin), flags, remarks);
+  const { dataset, composition, objective } = prepared;
+  const run = flags.run ?? join("runs", "ufm", [dataset.name, objective.factory.id, composition.label].join("-"));
+  const outcomes: Outcome[] = [];
+  for (const value of flags.seed) {
+    const path = flags.seed.length === 1 ? run : join(run, `seed-${value}`);
+    outcomes.push(await resumable(() => runUfm(prepared, flags, value, path, remarks, terminal)));
+  }
+  const about = { target: dataset.name, objective: objective.factory.id, composition: composition.label };
+  const heading = `${dataset.name}, ${dataset.test.length} test images`;
+  printOutcomes({ heading, label: `${objective.factory.id}, ${composition.label}`, about }, outcomes, flags, remarks, terminal);
+}
+
+/** `atlas ufm`: adapt to the target's test images without any label. */
+export function addUfm(program: Command, terminal: Terminal): void {
+  const command = program.command("ufm").description("learn coefficients from the target's test images, without any label");
+  addVectorFlags(addTargetFlags(command), "default: all but the target's")
+    .optionsGroup("What is learned:")
+    .option("--objective <name>", "what is minimised: ufm, entropy", "ufm")
+    .option("--objective-options <mapping>", 'options of that objective, as YAML: "{ omegaStart: 0.95 }"', mapping("--objective-options"))
+    .option("--ufm-exponent <e>", "targets are pᵉ / Σ pᵉ (default: the preset's)", positive("--ufm-exponent"))
+    .addOption(
+      new Option("--ufm-confidence <which>", "what must exceed the threshold: p, or the target (default: the preset's)").choices([
+        "raw",
+        "sharpened",
+      ]),
+    )
+    .option("--images <n>", "adapt to so many of the test images, drawn by the seed (default: all)", count("--images"));
+  addCompositionFlags(command);
+  addRegularisationFlag(addLearningFlags(command)).option(
+    "--validation-images <n>",
+    "labelled images looked at after each epoch, for the selected epoch that is reported apart",
+    wholeFromZero("--validation-images"),
+    500,
+  );
+  command
+    .optionsGroup("Runs:")
+    .addOption(
+      new Option("--seed <n,…>", "one or several; several give mean and standard error").argParser(seeds).default([1], "1"),
+    )
+    .option("--run <dir>", "folder for results (default: runs/ufm/<what is learned>)")
+    .option("--resume", "go on with the unfinished run in that folder", false);
+  addBackendFlags(command).action((flags: UfmFlags) => ufm(flags, terminal));
+}

@@ -1,0 +1,224 @@
+import { rawAndClamped } from "@atlas-tv/checkpoints";
+import {
+  InputError,
+  Random,
+  withoutLabels,
+  type Accuracy,
+  type Backend,
+  type ClassificationHead,
+  type CompiledEncoder,
+  type Dataset,
+  type NamedArrays,
+  type UnlabelledSource,
+  type UnsupervisedObjectiveFactory,
+} from "@atlas-tv/core";
+import { splitTrainValidation } from "@atlas-tv/datasets";
+import type { DependencyContainer } from "tsyringe";
+import { adapt } from "./adaptation.js";
+import { activeBackend } from "./composition-root.js";
+import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
+import { EvaluationSet, pick, withComposed } from "./evaluation-set.js";
+import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
+import { headHash, loadHead, loadModel, loadVectors, type LoadedModel, type LoadedVector } from "./loaded-model.js";
+import type { Outcome } from "./outcomes.js";
+import { checkedOptions, findPlugin } from "./plugin-finder.js";
+import { includesLeftovers, ufmRecipe } from "./recipes.js";
+import { asJson, recordedRun, type Json, type RunHooks, type RunResult } from "./recorded-run.js";
+import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
+import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
+import { loadTarget } from "./target-data.js";
+import type { Remarks, Terminal } from "./terminal.js";
+
+/** The flags of `atlas ufm`. */
+export interface UfmFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags {
+  readonly objective: string;
+  readonly objectiveOptions?: Readonly<Record<string, unknown>>;
+  readonly ufmExponent?: number;
+  readonly ufmConfidence?: "raw" | "sharpened";
+  readonly images?: number;
+  readonly validationImages: number;
+  readonly seed: readonly number[];
+  readonly run?: string;
+  readonly resume: boolean;
+}
+
+export interface PreparedUfm {
+  readonly backend: Backend;
+  readonly model: LoadedModel;
+  readonly dataset: Dataset;
+  readonly head: ClassificationHead;
+  readonly headHash: string;
+  readonly vectors: readonly LoadedVector[];
+  readonly composition: CompositionChoice;
+  readonly objective: { readonly factory: UnsupervisedObjectiveFactory; readonly options: Readonly<Record<string, unknown>> };
+  readonly learning: Learning;
+}
+
+/** Options of the objective; the two flags of their own are the objective `ufm`'s. */
+function objectiveOptions({ objective, objectiveOptions: given, ufmExponent, ufmConfidence }: UfmFlags): Record<string, unknown> {
+  const own = {
+    ...(ufmExponent === undefined ? {} : { exponent: ufmExponent }),
+    ...(ufmConfidence === undefined ? {} : { confidence: ufmConfidence }),
+  };
+  if (objective !== "ufm" && Object.keys(own).length > 0) {
+    throw new InputError({
+      where: `--objective ${objective}`,
+      got: "--ufm-exponent or --ufm-confidence beside it",
+      expected: "them with the objective ufm alone",
+    });
+  }
+  return { ...given, ...own };
+}
+
+/** Loads and checks all that a run needs, before anything is written. */
+export async function setUpUfm(container: DependencyContainer, flags: UfmFlags, remarks: Remarks): Promise<PreparedUfm> {
+  const backend = await activeBackend(container, flags.backend);
+  const factory = await findPlugin(container, "unsupervised", flags.objective);
+  const options = checkedOptions(container, "unsupervised", flags.objective, objectiveOptions(flags), flags.preset);
+  const composition = await chosenComposition(container, flags);
+  const model = await loadModel(flags, { includeLeftovers: includesLeftovers(flags.preset) });
+  const dataset = await loadTarget(flags);
+  const vectors = await loadVectors(model, flags.taskVectors, dataset.name);
+  const head = await loadHead(model, dataset, { backend, remark: remarks.add, ...threadsOf(flags) });
+  const { family } = model.spec;
+  return {
+    backend, model, dataset, head, vectors, composition,
+    headHash: await headHash(head),
+    objective: { factory, options },
+    learning: learningOf(flags, ufmRecipe({ preset: flags.preset, dataset: dataset.name, family })),
+  };
+}
+
+/** What the result depends on beside seed and weights, as `run.json` records it. */
+function recordedOptions(prepared: PreparedUfm, flags: UfmFlags): Record<string, Json> {
+  const { model, dataset, vectors, composition, objective, learning } = prepared;
+  return {
+    model: model.folder.name,
+    target: dataset.name,
+    images: flags.images ?? dataset.test.length,
+    composition: composition.id,
+    compositionOptions: asJson(composition.options ?? {}),
+    taskVectors: vectors.map(({ vector }) => vector.name),
+    head: prepared.headHash,
+    objective: objective.factory.id,
+    objectiveOptions: asJson(objective.options),
+    preset: flags.preset,
+    ...learning,
+    validationImages: flags.validationImages,
+    threads: flags.threads ?? null,
+  };
+}
+
+/** A random part of the images, or all of them. */
+function someOf(source: UnlabelledSource, count: number | undefined, random: Random): UnlabelledSource {
+  if (count === undefined || count >= source.length) return source;
+  const chosen = random.permutation(source.length).subarray(0, count);
+  return { name: source.name, length: count, image: (index) => source.image(chosen[index]!) };
+}
+
+/** One adaptation, and what it is measured with: labels come in here, after `adapt`. */
+async function adaptAndMeasure(
+  prepared: PreparedUfm,
+  flags: UfmFlags,
+  seed: number,
+  encoder: CompiledEncoder,
+  hooks: RunHooks,
+  remark: (text: string) => void,
+) {
+  const { model, head, dataset, objective } = prepared;
+  const random = new Random(seed);
+  const { validation } = splitTrainValidation(dataset.train.length);
+  const watchedImages = { source: dataset.train, indices: validation.subarray(0, flags.validationImages) };
+  const watched = new EvaluationSet(model, head, watchedImages, hooks.signal);
+  const test = new EvaluationSet(model, head, { source: dataset.test }, hooks.signal);
+  const measure = (values: NamedArrays, set = test): Promise<Accuracy> =>
+    withComposed(encoder, pick(values, encoder), (composed) => set.measure(composed));
+  const zeroShot = await measure(encoder.initialCoefficients());
+  const hasValidation = watchedImages.indices.length > 0;
+  if (!hasValidation) remark("no validation images: the last epoch's coefficients are kept, and none is selected");
+  const learned = await adapt(
+    {
+      encoder, model, head, hooks, remark,
+      images: someOf(withoutLabels(dataset.test), flags.images, random.fork("images")),
+      ...(dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation }),
+      objective: objective.factory.create({ heads: [head], options: objective.options }),
+      learning: prepared.learning,
+      random: random.fork("adaptation"),
+    },
+    hasValidation ? async (composed) => ({ accuracy: (await watched.measure(composed)).accuracy }) : undefined,
+  );
+  return {
+    learned,
+    zeroShot,
+    zeroShotValidation: hasValidation ? await measure(encoder.initialCoefficients(), watched) : null,
+    last: await measure(learned.last),
+    selected: learned.best === null ? null : await measure(learned.best.values),
+    validationLabels: watchedImages.indices.length,
+  };
+}
+
+type Measured = Awaited<ReturnType<typeof adaptAndMeasure>>;
+
+/** `learned_composition.json` as the reference implementation's scripts read it. */
+function referenceLayout(target: string, { learned, last, zeroShotValidation }: Measured): Record<string, number> {
+  const best = learned.best?.record.metrics["accuracy"];
+  return {
+    ...(zeroShotValidation === null ? {} : { [`${target}Val_zeroshot`]: zeroShotValidation.accuracy }),
+    ...(best === undefined ? {} : { [`${target}Val`]: best }),
+    [target]: last.accuracy,
+  };
+}
+
+/** One seed in one folder; a finished folder is read back rather than run again. */
+export async function runUfm(
+  prepared: PreparedUfm,
+  flags: UfmFlags,
+  seed: number,
+  path: string,
+  remarks: Remarks,
+  terminal: Terminal,
+): Promise<Outcome> {
+  const { backend, model, dataset, vectors, composition: choice } = prepared;
+  const plan = {
+    command: "ufm",
+    path,
+    flag: "--run",
+    label: `seed ${seed}`,
+    options: recordedOptions(prepared, flags),
+    seed,
+    hashes: { ...weightHashes(model, vectors), splits: null },
+    backend,
+    flags,
+  };
+  const finished = await recordedRun(plan, remarks, terminal, async (hooks): Promise<RunResult> => {
+    const composition = choice.create(seed);
+    const { microBatch } = prepared.learning;
+    const encoder = await backend.compile(model.spec, model.base, vectors.map(({ vector }) => vector), composition, {
+      ...threadsOf(flags),
+      ...(microBatch === null ? {} : { microBatch }),
+    });
+    try {
+      const measured = await adaptAndMeasure(prepared, flags, seed, encoder, hooks, remarks.add);
+      const { learned, zeroShot, last, selected } = measured;
+      const final = {
+        test: last.accuracy,
+        ...(selected === null ? {} : { "test, epoch selected on validation": selected.accuracy }),
+      };
+      const about = { mode: "standard" as const, seed, ...savedChoice(choice, seed) };
+      return {
+        zeroShot: { test: zeroShot.accuracy },
+        final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot.accuracy]))),
+        history: learned.history,
+        composition: compositionArtefact(model, vectors, composition, learned.last, about),
+        documents: { "learned_composition.json": referenceLayout(dataset.name, measured) },
+        notes: [
+          "labels used for learning: 0",
+          `labels used for selecting an epoch (not for the headline): ${measured.validationLabels}`,
+        ],
+      };
+    } finally {
+      encoder.dispose();
+    }
+  });
+  return { seed, path: finished.path, zeroShot: finished.zeroShot["test"]!, final: finished.final };
+}
