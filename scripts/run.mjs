@@ -37,8 +37,8 @@ async function lint(args) {
   return eslint === 0 && types === 0 ? 0 : 1;
 }
 
-/** The zoo trains on picture packages that nothing else needs: they are installed here and nowhere else. */
-async function zoo(args) {
+/** Runs a part of the zoo's builder, on picture packages that nothing else needs: they are installed here and nowhere else. */
+async function zooProgram(name, args) {
   const pictures = join(ROOT, "packages", "zoo", "pictures");
   const [command, ...prefix] = await findPnpm();
   say("Installing the picture packages …");
@@ -47,7 +47,7 @@ async function zoo(args) {
   if (status !== 0) throw new SetupError(`pnpm install ended with ${status} in ${relative(ROOT, pictures)}; its message stands above.`);
   const compiled = await runTool(process.execPath, [tool("typescript", "bin/tsc"), "--build", "--pretty", "false", join("packages", "zoo", "tsconfig.build.json")]);
   if (compiled !== 0) throw new SetupError(`packages/zoo/build does not compile (tsc ended with ${compiled}); the errors stand above.`);
-  return program("packages/zoo/dist-build/main.js", args);
+  return program(`packages/zoo/dist-build/${name}.js`, args);
 }
 
 /** Fetches and builds TensorFlow's runtime for the CPU into the cache, for the tests of backend-cuda. */
@@ -65,7 +65,8 @@ const COMMANDS = {
   atlas: (args) => program("packages/cli/dist/main.js", args),
   demo: (args) => program("examples/few-shots/dist/main.js", args),
   bench: (args) => program("packages/backend-cpu/bench/step.mjs", args),
-  zoo,
+  zoo: (args) => zooProgram("main", args),
+  "zoo:data": (args) => zooProgram("data", args),
   build: () => say("The packages are built."),
   test: (args) => runTests(args, callerFolder),
   "test:fixtures": (args) => runTests([".fixtures.test.ts", ...args], callerFolder),

@@ -13,22 +13,20 @@ import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { fewShotRecipe, includesLeftovers } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunResult } from "./recorded-run.js";
+import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
 import { loadTarget } from "./target-data.js";
 import type { Remarks, Terminal } from "./terminal.js";
 
 /** The flags of `atlas few-shots`. */
-export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, AdapterFlags {
+export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, AdapterFlags, RunFlags {
   readonly subsample: Subsample;
   readonly objective: string;
   readonly objectiveOptions?: Readonly<Record<string, unknown>>;
   readonly labelSmoothing: number;
   readonly validationImages: number;
   readonly allowShort: boolean;
-  readonly seed: readonly number[];
-  readonly run?: string;
-  readonly resume: boolean;
 }
 
 export interface PreparedFewShots {

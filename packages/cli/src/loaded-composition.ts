@@ -1,4 +1,4 @@
-import { readComposition, requireSameSources, type CompositionArtefact } from "@atlas-tv/checkpoints";
+import { openModelFolder, readComposition, requireSameSources, sha256Checkpoint, type CompositionArtefact } from "@atlas-tv/checkpoints";
 import type { Composition, NamedArrays } from "@atlas-tv/core";
 import type { DependencyContainer } from "tsyringe";
 import { chooseComposition } from "./compositions.js";
@@ -10,6 +10,15 @@ export interface LoadedComposition {
   readonly coefficients: NamedArrays;
   readonly vectors: readonly LoadedVector[];
   readonly mode: CompositionArtefact["mode"];
+}
+
+/** The model with the fine-tuned variants that a composition was learned from: hashes tell the linear ones. */
+async function withVariants(model: LoadedModel, { mode, taskVectors }: CompositionArtefact): Promise<LoadedModel> {
+  const [first] = taskVectors;
+  if (mode === "standard" || first === undefined) return model;
+  const folder = openModelFolder(model.folder.path, "linearised");
+  const isLinear = folder.tasks.includes(first.name) && (await sha256Checkpoint(folder.taskPath(first.name))) === first.sha256;
+  return isLinear ? { ...model, folder } : model;
 }
 
 /**
@@ -27,7 +36,7 @@ export async function loadComposition(container: DependencyContainer, model: Loa
   // A composition of another model is told by its base, before its task vectors are looked for.
   requireSameSources(artefact, { ...sources, taskVectors: artefact.taskVectors }, path);
   const vectors = await loadVectors(
-    model,
+    await withVariants(model, artefact),
     artefact.taskVectors.map(({ name }) => name),
     "",
   );

@@ -13,11 +13,10 @@ import {
 } from "@atlas-tv/core";
 import { buildHead, type HeadContext } from "./head-builder.js";
 import { findArchitecture } from "./model-architecture.js";
+import { zoo, ZOO_PACKAGE } from "./zoo.js";
 
 /** The zoo's model, which a clone has without any download. */
 export const DEFAULT_MODEL = "mini-clip";
-
-const ZOO_PACKAGE = "@atlas-tv/zoo";
 
 export interface ModelChoice {
   /** A folder or a checkpoint, or the name of a folder among the checkpoints. */
@@ -38,20 +37,10 @@ export interface LoadedModel {
   readonly baseHash: string;
 }
 
-async function zooCheckpoints(): Promise<string | null> {
-  try {
-    const zoo = (await import(ZOO_PACKAGE)) as { zooCheckpoints(): string };
-    return zoo.zooCheckpoints();
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND") return null;
-    throw error;
-  }
-}
-
 /** Where a model lies: a folder or a checkpoint given by its path, or a folder by its name among the checkpoints. */
 export async function findModel({ model, checkpoints }: ModelChoice, fineTuning?: FineTuning): Promise<ModelFolder> {
   if (existsSync(model)) return openModelFolder(model, fineTuning);
-  const among = checkpoints ?? (await zooCheckpoints());
+  const among = checkpoints ?? (await zoo())?.zooCheckpoints() ?? null;
   if (among === null) {
     throw new InputError({
       where: `--model ${model}`,

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { addCudaSetUp } from "./commands/cuda-setup.js";
+import { addAddition } from "./commands/addition.js";
 import { addDoctor } from "./commands/doctor.js";
 import { addEval } from "./commands/eval.js";
 import { addFewShots } from "./commands/few-shots.js";
@@ -7,11 +8,25 @@ import { addFinetune } from "./commands/finetune.js";
 import { addInspect } from "./commands/inspect.js";
 import { addMerge } from "./commands/merge.js";
 import { addUfm } from "./commands/ufm.js";
+import { addNegation } from "./commands/negation.js";
+import { addSearch } from "./commands/search.js";
 import { describeFailure, EXIT, exitStatus } from "./failure.js";
 import { ownVersion } from "./run-facts.js";
 import type { Terminal } from "./terminal.js";
 
-const COMMANDS = [addDoctor, addInspect, addFinetune, addFewShots, addUfm, addEval, addMerge, addCudaSetUp];
+const COMMANDS = [
+  addDoctor,
+  addInspect,
+  addFinetune,
+  addFewShots,
+  addUfm,
+  addNegation,
+  addAddition,
+  addSearch,
+  addEval,
+  addMerge,
+  addCudaSetUp,
+];
 
 /** The command line, writing to a terminal; throws instead of ending the process. */
 export function createProgram(terminal: Terminal): Command {

@@ -57,6 +57,7 @@ export interface FinishedRun {
   readonly path: string;
   readonly zeroShot: Metrics;
   readonly final: Metrics;
+  readonly epochs: readonly Pick<EpochRecord, "epoch" | "selected">[];
 }
 
 /** One run in one folder: begun, gone on with from its saved state, or, when it is finished, read back. */
@@ -70,10 +71,10 @@ export async function recordedRun(
   const place = { flag: plan.flag, ...(plan.files === undefined ? {} : { files: plan.files }) };
   const folder = await RunFolder.open(path, { ...options, seed, hashes, backend: backend.id }, flags.resume, place);
   if (folder.isFinished) {
-    const metrics = await folder.finishedMetrics();
+    const finished = await folder.finishedRun();
     folder.removeState();
     remarks.add(`${path} was finished already`);
-    return { path: folder.path, ...metrics };
+    return { path: folder.path, ...finished };
   }
   const resume = await folder.savedState();
   if (flags.resume && resume === null) remarks.add(`${path} holds no unfinished run: this one starts from the beginning`);
@@ -114,5 +115,6 @@ export async function recordedRun(
     path: folder.path,
     zeroShot,
     final: Object.fromEntries(Object.entries(final).map(([name, { raw }]) => [name, raw])),
+    epochs: history,
   };
 }

@@ -79,8 +79,8 @@ export class RunFolder {
     rmSync(this.at("state"), { force: true });
   }
 
-  /** The metrics that a finished run recorded, raw. @throws InputError when it was begun with other options. */
-  async finishedMetrics(): Promise<{ zeroShot: Metrics; final: Metrics }> {
+  /** What a finished run recorded, metrics raw. @throws InputError when it was begun with other options. */
+  async finishedRun(): Promise<{ zeroShot: Metrics; final: Metrics; epochs: RunRecord["epochs"] }> {
     const run = await readRun(this.at("run"));
     const { seed, hashes, backend, options } = run;
     if ((await hashJson({ ...options, seed, hashes, backend: backend.id })) !== this.optionsHash) {
@@ -94,6 +94,7 @@ export class RunFolder {
     return {
       zeroShot: run.zeroShot,
       final: Object.fromEntries(Object.entries(run.final).map(([name, { raw }]) => [name, raw])),
+      epochs: run.epochs,
     };
   }
 

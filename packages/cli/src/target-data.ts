@@ -1,10 +1,15 @@
 import { InputError, type Dataset } from "@atlas-tv/core";
 import { datasetByName } from "@atlas-tv/datasets";
 import type { TargetFlags } from "./shared-flags.js";
+import { zoo } from "./zoo.js";
 
 /** The data set that `--target` names. @throws InputError also where nothing could be learned or measured on it. */
 export async function loadTarget({ target, dataLocation }: Pick<TargetFlags, "target" | "dataLocation">): Promise<Dataset> {
-  const dataset = await datasetByName(target, dataLocation === undefined ? {} : { resolveFrom: [dataLocation] });
+  const packed = (await zoo())?.zooData();
+  const dataset = await datasetByName(target, {
+    ...(dataLocation === undefined ? {} : { resolveFrom: [dataLocation] }),
+    packed: [...(dataLocation === undefined ? [] : [dataLocation]), ...(packed === undefined ? [] : [packed])],
+  });
   const where = `--target ${target}`;
   if (dataset.classNames.length < 2) {
     throw new InputError({

@@ -41,6 +41,8 @@ export * from "./random-parameters.js";
 export * from "./resample.js";
 export * from "./scalar-search.js";
 export * from "./schedule.js";
+export * from "./selection-rule.js";
+export * from "./sliced-objective.js";
 export * from "./state-dict.js";
 export * from "./statistics.js";
 export * from "./task-vector.js";

@@ -1,12 +1,12 @@
-import * as tf from "@tensorflow/tfjs-core";
+import type * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { visionSpec } from "@atlas-tv/clip";
 import {
-  blockwise, constantSchedule, cosineSchedule, crossEntropy, difference, encode, headLogits, isotropic, learn, lossAndGradients,
-  type Backend, type ClassificationHead, type Composition, type EncoderInputs, type LearnerState, type Objective, type ProgressEvent,
+  blockwise, constantSchedule, cosineSchedule, difference, encode, isotropic, learn, lossAndGradients, SlicedCrossEntropyObjective,
+  type Backend, type Composition, type LearnerState, type ProgressEvent, type SlicedBatch,
 } from "../src/index.js";
 import {
-  checkpointFacts, closeTo, fixtureBatchCount, fixtureBatchSize, fixtureCheckpoint, fixtureHead, fixtureImages, fixtureJson, fixtureLabels,
+  closeTo, fixtureBatchCount, fixtureBatchSize, fixtureCheckpoint, fixtureHead, fixtureImages, fixtureJson, fixtureLabels,
   fixtureTensors, floats, tolerance,
 } from "./fixture-files.js";
 
@@ -25,12 +25,6 @@ interface Run {
   grad_norm: number[];
 }
 
-interface Batch {
-  images: EncoderInputs;
-  /** Labels of every head for every image of the batch. */
-  labels: Int32Array[];
-}
-
 /** What a run's `mode` stands for. */
 export type Modes = Readonly<Record<string, { mode: "standard" | "linearised"; make: () => Composition }>>;
 
@@ -41,28 +35,14 @@ const COMPOSITIONS: Modes = {
   linearized_isotropic: { mode: "linearised", make: isotropic },
 };
 
-/** Σ sign · cross-entropy of consecutive slices of one batch, each with a head of its own. */
-class SlicedObjective implements Objective<Batch> {
-  readonly id = "sliced";
-  /** The cross-entropy of each part when the loss was last computed. */
-  entropies: number[] = [];
+/** Keeps the cross-entropy of each part when the loss was last computed. */
+class WatchedObjective extends SlicedCrossEntropyObjective {
+  seen: number[] = [];
 
-  constructor(readonly parts: readonly { head: ClassificationHead; index: number; count: number; sign: number }[]) {}
-
-  views(batch: Batch): [EncoderInputs] {
-    return [batch.images];
-  }
-
-  loss([features]: readonly tf.Tensor2D[], batch: Batch): tf.Scalar {
-    let from = 0;
-    const entropies = this.parts.map(({ head, index, count }) => {
-      const part = tf.slice2d(features!, [from, 0], [count, -1]);
-      const labels = batch.labels[index]!.slice(from, from + count);
-      from += count;
-      return crossEntropy(headLogits(head, part), labels);
-    });
-    this.entropies = entropies.map((entropy) => entropy.dataSync()[0]!);
-    return tf.addN(entropies.map((entropy, i) => tf.mul(entropy, this.parts[i]!.sign))) as tf.Scalar;
+  override entropies(features: tf.Tensor2D, batch: SlicedBatch): tf.Scalar[] {
+    const entropies = super.entropies(features, batch);
+    this.seen = entropies.map((entropy) => entropy.dataSync()[0]!);
+    return entropies;
   }
 }
 
@@ -80,18 +60,31 @@ export function runsOf(modes: Modes): string[] {
 /** The runs whose composition is among those of `core`. */
 export const TRAINING_RUNS = runsOf(COMPOSITIONS);
 
-async function objectiveOf(run: Run): Promise<SlicedObjective> {
-  const split = run.objective === "fewshot" ? [fixtureBatchSize()] : inputs[run.objective === "negation" ? "split2" : "split3"]!;
-  return new SlicedObjective(await Promise.all(split.map(async (count, index) => ({
-    head: await fixtureHead(index), index, count, sign: run.objective === "negation" && index === 0 ? -1 : 1,
+/** How many images of a batch belong to each head. */
+function countsOf({ objective }: Run): number[] {
+  if (objective === "fewshot") return [fixtureBatchSize()];
+  return inputs[objective === "negation" ? "split2" : "split3"]!;
+}
+
+async function objectiveOf(run: Run): Promise<WatchedObjective> {
+  return new WatchedObjective(await Promise.all(countsOf(run).map(async (_count, index) => ({
+    head: await fixtureHead(index), weight: run.objective === "negation" && index === 0 ? -1 : 1,
   }))));
+}
+
+/** Batch `b` of the fixtures, each slice with the labels of its head. */
+async function slicedBatch(run: Run, b: number): Promise<SlicedBatch> {
+  const size = fixtureBatchSize();
+  let from = b * size;
+  const labels: Int32Array[] = [];
+  for (const [index, count] of countsOf(run).entries()) labels.push(await fixtureLabels(index, from, (from += count)));
+  return { images: await fixtureImages(b * size, (b + 1) * size), labels };
 }
 
 /** Twenty optimiser steps against the golden trajectories, on one backend. */
 export function trainingSuite(backend: Backend, names: readonly string[] = TRAINING_RUNS, modes = COMPOSITIONS): void {
   const golden = fixtureTensors("training/training.safetensors");
   const config = fixtureJson("checkpoints/open_clip_config.json");
-  const { heads } = checkpointFacts();
 
   describe(`training on ${backend.id}`, () => {
     it("has runs to follow", () => {
@@ -107,12 +100,8 @@ export function trainingSuite(backend: Backend, names: readonly string[] = TRAIN
       const spec = visionSpec(config, { includeLeftovers: true });
       const encoder = await backend.compile(spec, base, vectors, make(), { mode });
       const objective = await objectiveOf(run);
-      const size = fixtureBatchSize();
       const count = fixtureBatchCount();
-      const batches = await Promise.all(Array.from({ length: count }, async (_, b): Promise<Batch> => ({
-        images: await fixtureImages(b * size, (b + 1) * size),
-        labels: await Promise.all(Array.from({ length: heads }, (_head, h) => fixtureLabels(h, b * size, (b + 1) * size))),
-      })));
+      const batches = await Promise.all(Array.from({ length: count }, (_, b) => slicedBatch(run, b)));
 
       const zero = await encoder.compose(encoder.initialCoefficients());
       const first = await lossAndGradients([{ ...batches[0]!.images, encoder: zero }], (features) => objective.loss(features, batches[0]!));
@@ -122,7 +111,7 @@ export function trainingSuite(backend: Backend, names: readonly string[] = TRAIN
       const states: LearnerState[] = [];
       const steps: Extract<ProgressEvent, { type: "step" }>[] = [];
       const entropies: number[][] = [];
-      const { last } = await learn<Batch>({
+      const { last } = await learn<SlicedBatch>({
         encoder,
         objective,
         batches: (epoch) => [batches[(epoch - 1) % count]!],
@@ -136,7 +125,7 @@ export function trainingSuite(backend: Backend, names: readonly string[] = TRAIN
         onEvent: (event) => {
           if (event.type !== "step") return;
           steps.push(event);
-          entropies.push(objective.entropies);
+          entropies.push(objective.seen);
         },
       });
       closeTo(steps.map(({ loss }) => loss), run.loss, tolerance("training.loss"), "losses");

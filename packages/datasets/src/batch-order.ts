@@ -23,6 +23,19 @@ export function shuffledBatches(indices: Int32Array, batchSize: number, random: 
   return batchesInOrder(order, batchSize);
 }
 
+/** The first `count` of `indices` in a shuffled order, again and again, shuffled anew each time. */
+export function laps(indices: Int32Array, count: number, random: Random): Int32Array {
+  const order = new Int32Array(count);
+  for (let lap = 0, at = 0; at < count; lap++) {
+    const shuffled = random.fork(`lap ${lap}`).permutation(indices.length).subarray(0, count - at);
+    shuffled.forEach((position, i) => {
+      order[at + i] = indices[position]!;
+    });
+    at += shuffled.length;
+  }
+  return order;
+}
+
 /** How many images of each stream a two-stream batch holds: three quarters primary, a quarter secondary, rounded down. */
 export function twoStreamShares(batchSize: number): { primary: number; secondary: number } {
   requireBatchSize(batchSize, 4);
@@ -48,21 +61,12 @@ export function twoStreamBatches(primary: Int32Array, secondary: Int32Array, bat
       expected: "at least one image",
     });
   }
-  const order = random.fork("primary").permutation(primary.length);
-  let lap = 0;
-  let position = secondary.length;
-  let lapOrder = new Int32Array(0);
-  const nextSecondary = (): number => {
-    if (position === secondary.length) {
-      lapOrder = new Int32Array(random.fork(`secondary ${lap++}`).permutation(secondary.length));
-      position = 0;
-    }
-    return secondary[lapOrder[position++]!]!;
-  };
-  return Array.from({ length: twoStreamBatchCount(primary.length, batchSize) }, (_, batch) => {
-    const indices = new Int32Array(shares.primary + shares.secondary);
-    for (let i = 0; i < shares.primary; i++) indices[i] = primary[order[batch * shares.primary + i]!]!;
-    for (let i = 0; i < shares.secondary; i++) indices[shares.primary + i] = nextSecondary();
-    return indices;
-  });
+  const count = twoStreamBatchCount(primary.length, batchSize);
+  const first = laps(primary, count * shares.primary, random.fork("primary"));
+  const second = laps(secondary, count * shares.secondary, random.fork("secondary"));
+  return Array.from({ length: count }, (_, batch) =>
+    Int32Array.of(
+      ...first.subarray(batch * shares.primary, (batch + 1) * shares.primary),
+      ...second.subarray(batch * shares.secondary, (batch + 1) * shares.secondary),
+    ));
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { InputError, type Dataset } from "@atlas-tv/core";
 import { findPackage, type PackageOptions } from "./data-package.js";
 import type { DatasetOptions } from "./dataset-options.js";
@@ -5,10 +6,13 @@ import { FASHION_MNIST_PACKAGE, fashionMnist } from "./fashion-mnist.js";
 import { imageFolder, isFolder } from "./image-folder.js";
 import { MNIST_PACKAGE, mnist } from "./mnist.js";
 import { nameKey } from "./name-key.js";
+import { findPackedDataset, readPackedDataset } from "./packed-dataset.js";
 
 export interface NamedDatasetOptions extends DatasetOptions, PackageOptions {
   /** Data sets beyond those of this package. */
   readonly more?: readonly NamedDataset[];
+  /** Folders that may hold packed data sets, `<name>.dataset`; they go before packages. */
+  readonly packed?: readonly string[];
 }
 
 /** A data set that can be asked for by name. */
@@ -34,10 +38,12 @@ export function listDatasets(options: NamedDatasetOptions = {}): { name: string;
 }
 
 /**
- * A data set by its name, or by the path of a folder of images (`imageFolder`).
+ * A data set by its name, or by the path of a packed one (`readPackedDataset`) or of a folder of images (`imageFolder`).
  * @throws InputError listing what is installed and what could be.
  */
 export async function datasetByName(name: string, options: NamedDatasetOptions = {}): Promise<Dataset> {
+  const packed = name.endsWith(".dataset") ? name : findPackedDataset(name, options.packed ?? []);
+  if (packed !== null && existsSync(packed)) return readPackedDataset(packed, options);
   const found = [...NAMED_DATASETS, ...(options.more ?? [])].find((candidate) => nameKey(candidate.name) === nameKey(name));
   if (found !== undefined) return found.load(options);
   if (isFolder(name)) return imageFolder(name, options);

@@ -16,3 +16,4 @@ export * from "./image-folder.js";
 export * from "./index.js";
 export * from "./mnist.js";
 export * from "./named-datasets.js";
+export * from "./packed-dataset.js";

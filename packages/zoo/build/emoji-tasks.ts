@@ -15,9 +15,9 @@ const CONTROL_TEMPLATES = ["{}", "an emoji of {}", "a picture of {}"];
 /** Flags that differ by less than this (mean over pixels and channels, of 255) cannot be told apart in the wind. */
 const LEAST_DIFFERENCE = 20;
 
-/** Pictures per class: training, test. */
+/** Pictures per class: training, test. A tenth of the control's training pictures are what negation validates on. */
 const FLAG_PICTURES = [60, 25] as const;
-const CONTROL_PICTURES = [24, 24] as const;
+const CONTROL_PICTURES = [200, 24] as const;
 
 /** How names are chosen, in the cached file. */
 interface Chosen {

@@ -7,3 +7,8 @@ export const ZOO_MODEL = "mini-clip";
 export function zooCheckpoints(): string {
   return fileURLToPath(new URL("../weights/", import.meta.url));
 }
+
+/** Where a checkout keeps the zoo's data sets, once `npm run zoo:data` has rendered them: a file for each. */
+export function zooData(): string {
+  return fileURLToPath(new URL("../../../.cache/zoo/data/", import.meta.url));
+}

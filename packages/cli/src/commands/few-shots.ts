@@ -4,10 +4,10 @@ import { addAdapterFlags } from "../adapters.js";
 import { compositionRoot } from "../composition-root.js";
 import { addCompositionFlags } from "../compositions.js";
 import { runOne, setUp, subsampleText, type FewShotFlags } from "../few-shot-run.js";
-import { mapping, parseSubsample, seeds, share, wholeFromZero } from "../flags.js";
-import { resumable } from "../interruption.js";
+import { mapping, parseSubsample, share, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
-import { printOutcomes, type Outcome } from "../outcomes.js";
+import { printOutcomes } from "../outcomes.js";
+import { addRunFlags, eachSeed } from "../run-flags.js";
 import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
 import { Remarks, type Terminal } from "../terminal.js";
 
@@ -17,12 +17,9 @@ async function fewShots(flags: FewShotFlags, terminal: Terminal): Promise<void> 
   const { dataset, adapter } = prepared.setup;
   const method = adapter === null ? [prepared.label] : [prepared.label, adapter.id, ...(flags.compose ? [adapter.mode] : [])];
   const name = [dataset.name, subsampleText(flags.subsample), ...method].join("-");
-  const run = flags.run ?? join("runs", "few-shots", name);
-  const outcomes: Outcome[] = [];
-  for (const value of flags.seed) {
-    const path = flags.seed.length === 1 ? run : join(run, `seed-${value}`);
-    outcomes.push(await resumable(() => runOne(prepared, flags, value, path, remarks, terminal)));
-  }
+  const outcomes = await eachSeed(flags, join("runs", "few-shots", name), (seed, path) =>
+    runOne(prepared, flags, seed, path, remarks, terminal),
+  );
   const about = {
     target: dataset.name,
     subsample: subsampleText(flags.subsample),
@@ -54,12 +51,7 @@ export function addFewShots(program: Command, terminal: Terminal): void {
       "looked at after each epoch, for the selected epoch that is reported apart",
       wholeFromZero("--validation-images"),
       500,
-    )
-    .optionsGroup("Runs:")
-    .addOption(
-      new Option("--seed <n,…>", "one or several; several give mean and standard error").argParser(seeds).default([1], "1"),
-    )
-    .option("--run <dir>", "folder for results (default: runs/few-shots/<what is learned>)")
-    .option("--resume", "go on with the unfinished run in that folder", false);
+    );
+  addRunFlags(command, "runs/few-shots/<what is learned>");
   addBackendFlags(command).action((flags: FewShotFlags) => fewShots(flags, terminal));
 }

@@ -1,0 +1,124 @@
+/** JSON as the reference implementation writes it, so that scripts made for it go on working. Accuracies in [0, 1]. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeFileAtomically } from "@atlas-tv/checkpoints";
+import { ADDITION_METRICS, InputError, NEGATION_METRICS, type Metrics } from "@atlas-tv/core";
+import type { FinetuningMode } from "./finetuning-mode.js";
+import type { Goal } from "./goal.js";
+
+/** Learned coefficients are normalised with an s, the scalar baseline with a z. */
+type Spelling = "normalised" | "normalized";
+
+/** Accuracies of one part of the images as the reference names them: `MNISTVal:top1` on validation images. */
+function named(goal: Goal, metrics: Metrics, divisors: Metrics, suffix: "Val" | "", spelling: Spelling): Record<string, number> {
+  const entries = goal.tasks.map((task) => [task, goal.accuracy(metrics, task)] as const);
+  return {
+    ...Object.fromEntries(entries.map(([task, value]) => [`${task}${suffix}:top1`, value])),
+    ...Object.fromEntries(entries.map(([task, value]) => [`${task}${suffix}:${spelling}_top1`, value / divisors[task]!])),
+  };
+}
+
+interface Parts {
+  readonly validation: Metrics;
+  readonly test: Metrics;
+}
+
+/** What the parts of a document are made of. */
+export interface ReferenceFacts {
+  /** Each epoch, or each point of the grid, on validation images. */
+  readonly validation: readonly { readonly coefficient?: number; readonly metrics: Metrics }[];
+  readonly test: Metrics;
+  /** What accuracies are divided by, by task: fine-tuned ones for addition, zero-shot ones for negation. */
+  readonly divisors: Parts;
+}
+
+/** What accuracies are divided by, on both parts of the images. */
+export function divisorsOf(goal: Goal, zeroShot: Parts, finetuned: Parts): Parts {
+  return {
+    validation: goal.divisors(zeroShot.validation, finetuned.validation),
+    test: goal.divisors(zeroShot.test, finetuned.test),
+  };
+}
+
+/** The name of the file: `learned_negations.json`, and `negations.json` for the scalar baseline. */
+export function referenceFile(goal: Goal, source: "learned" | "scalar", mode: FinetuningMode): string {
+  const prefix = { standard: "", linear: "linear_", posthoc: "posthoc_" }[mode];
+  return `${source === "learned" ? "learned_" : ""}${prefix}${goal.id}s.json`;
+}
+
+function withMeans(goal: Goal, metrics: Metrics, divisors: Metrics, suffix: "Val" | "", spelling: Spelling, means: readonly [string, string]) {
+  return {
+    ...named(goal, metrics, divisors, suffix, spelling),
+    [means[0]]: metrics[ADDITION_METRICS.mean]!,
+    [means[1]]: metrics[ADDITION_METRICS.normalisedMean]!,
+  };
+}
+
+/** The content of the reference's file for learned coefficients: a list over epochs, and the test result. */
+export function learnedDocument(goal: Goal, { validation, test, divisors }: ReferenceFacts): Record<string, unknown> {
+  if (goal.id === "negation") {
+    const [target = ""] = goal.tasks;
+    return {
+      [target]: {
+        val: validation.map(({ metrics }) => named(goal, metrics, divisors.validation, "Val", "normalised")),
+        test: test[NEGATION_METRICS.target],
+        test_control: test[NEGATION_METRICS.control],
+      },
+    };
+  }
+  return {
+    // The reference writes the mean with a colon for validation, with an underscore for test.
+    val: validation.map(({ metrics }) =>
+      withMeans(goal, metrics, divisors.validation, "Val", "normalised", ["avg:top1", "avg_normalised_top1"]),
+    ),
+    test: withMeans(goal, test, divisors.test, "", "normalised", ["avg_top1", "avg_normalised_top1"]),
+  };
+}
+
+/** The content of the reference's file for the scalar baseline: the validation accuracies by coefficient. */
+export function scalarDocument(goal: Goal, { validation, test, divisors }: ReferenceFacts): Record<string, unknown> {
+  const means = ["avg_top1", "avg_normalized_top1"] as const;
+  if (goal.id === "negation") {
+    const [target = ""] = goal.tasks;
+    const { target: targetMetric, control: controlMetric } = NEGATION_METRICS;
+    const point = (metrics: Metrics): Record<string, number> =>
+      Object.fromEntries(goal.tasks.map((task) => [`${task}Val:top1`, goal.accuracy(metrics, task)]));
+    const val = Object.fromEntries(validation.map(({ coefficient, metrics }) => [String(coefficient), point(metrics)]));
+    return { [target]: { test: test[targetMetric], test_control: test[controlMetric], val } };
+  }
+  const points = validation.map(({ coefficient, metrics }) => {
+    return [String(coefficient), withMeans(goal, metrics, divisors.validation, "Val", "normalized", means)];
+  });
+  return {
+    test: withMeans(goal, test, divisors.test, "", "normalized", means),
+    val: Object.fromEntries(points) as Record<string, unknown>,
+  };
+}
+
+/**
+ * Writes a document to `<save>/<model>/`, where the reference has it; entries of other targets stay.
+ * @throws InputError when a file of that name is there and is no JSON object.
+ */
+export async function saveReferenceDocument(
+  save: string,
+  model: string,
+  file: string,
+  document: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const path = join(save, model, file);
+  const merged = { ...readDocument(path), ...document };
+  await writeFileAtomically(path, [`${JSON.stringify(merged, null, 4)}\n`]);
+}
+
+function readDocument(path: string): Record<string, unknown> {
+  let got: string;
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    got = "JSON that is not an object";
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return {};
+    got = cause instanceof Error ? cause.message : String(cause);
+  }
+  throw new InputError({ where: path, got, expected: "a JSON object, to add results to", next: "move the file away, or give another --save" });
+}
