@@ -21,6 +21,16 @@ export class JsonLimitError extends Error {
   override readonly name = "JsonLimitError";
 }
 
+/** Where the text ends that begins after `from`; the length where it does not. */
+function closingQuote(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(QUOTE, from); at >= 0; at = bytes.indexOf(QUOTE, at + 1)) {
+    let escapes = 0;
+    while (bytes[at - 1 - escapes] === BACKSLASH) escapes++;
+    if (escapes % 2 === 0) return at;
+  }
+  return bytes.byteLength;
+}
+
 /** @throws JsonLimitError */
 function requireBounded(bytes: Uint8Array): void {
   let depth = 0;
@@ -29,7 +39,7 @@ function requireBounded(bytes: Uint8Array): void {
   for (let at = 0; at < bytes.byteLength; at++) {
     const byte = bytes[at]!;
     if (byte === QUOTE) {
-      for (at++; at < bytes.byteLength && bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) at++;
+      at = closingQuote(bytes, at + 1);
     } else if (byte === 0x5b || byte === 0x7b) {
       if (++depth > MAX_DEPTH) throw new JsonLimitError(`more than ${MAX_DEPTH} objects and lists inside each other`);
       if (++containers > MAX_CONTAINERS) throw new JsonLimitError(`more than ${MAX_CONTAINERS} objects and lists`);

@@ -12,10 +12,10 @@ import { SafetensorsError } from "./safetensors-error.js";
 export const LENGTH_BYTES = 8;
 
 /**
- * Against files made to exhaust a parser: the header of 200,000 tensors. The format itself allows 100,000,000 bytes, which
- * no checkpoint needs and which would take more than 200 MB to parse.
+ * Against files made to exhaust a parser: the header of 100,000 tensors. The format itself allows 100,000,000 bytes, which no
+ * checkpoint needs and which would take more than 200 MB to parse.
  */
-export const MAX_HEADER_BYTES = 20_000_000;
+export const MAX_HEADER_BYTES = 10_000_000;
 
 export const METADATA_NAME = "__metadata__";
 

@@ -1,3 +1,4 @@
+import { InputError } from "@atlas-tv/core";
 import { memorySource, type ByteSource } from "./byte-source.js";
 import { LOCAL_HEADER_BYTES, zipError, type ZipEntry } from "./zip-directory.js";
 
@@ -44,8 +45,8 @@ async function inflate(packed: Uint8Array, size: number, where: string): Promise
       done += chunk.value.byteLength;
     }
   } catch (error) {
-    if (error instanceof TypeError) throw zipError("bad-data", where, "packed data that cannot be unpacked", "deflated data");
-    throw error;
+    if (error instanceof InputError) throw error;
+    throw zipError("bad-data", where, "packed data that cannot be unpacked", "deflated data");
   }
   if (done !== size) throw zipError("bad-data", where, `${done} bytes`, `${size} bytes, as the directory announces`);
   return out;
