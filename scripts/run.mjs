@@ -64,7 +64,7 @@ async function testCudaRuntime(args) {
 const COMMANDS = {
   atlas: (args) => program("packages/cli/dist/main.js", args),
   demo: (args) => program("examples/few-shots/dist/main.js", args),
-  bench: (args) => program("packages/backend-cpu/bench/step.mjs", args),
+  bench: ([subject, ...args]) => (subject === "checkpoints" ? program("packages/checkpoints/bench/read.mjs", args) : program("packages/backend-cpu/bench/step.mjs", subject === undefined ? [] : [subject, ...args])),
   zoo: (args) => zooProgram("main", args),
   "zoo:data": (args) => zooProgram("data", args),
   build: () => say("The packages are built."),
