@@ -10,6 +10,13 @@ export interface PixelImage {
   readonly palette?: Uint8Array;
 }
 
+/** An image as its file holds it. */
+export interface EncodedImage {
+  readonly bytes: Uint8Array;
+  /** The file, for error messages. */
+  readonly where: string;
+}
+
 /** Labelled images that are decoded one at a time when asked for. */
 export interface ImageSource {
   readonly name: string;
@@ -19,6 +26,8 @@ export interface ImageSource {
   /** `length` labels; reading them decodes nothing. */
   readonly labels: Int32Array;
   image(index: number): Promise<PixelImage>;
+  /** The image before it is decoded, where it comes from a file: decoding can then be done elsewhere. */
+  encoded?(index: number): Promise<EncodedImage>;
 }
 
 /**

@@ -23,6 +23,11 @@ export class Random {
     this.#generator = xoroshiro128plus(hash32(this.#path));
   }
 
+  /** `new Random(seed)` draws the same numbers from the first on. */
+  get seed(): string {
+    return this.#path;
+  }
+
   fork(label: number | string): Random {
     return new Random(`${this.#path}/${label}`);
   }

@@ -1,4 +1,4 @@
-import type { ImageSource, PixelImage } from "./image-source.js";
+import type { EncodedImage, ImageSource, PixelImage } from "./image-source.js";
 import type { EncoderInputs, Objective } from "./objective.js";
 import type { ObjectiveContext } from "./objective-factory.js";
 
@@ -7,11 +7,19 @@ export interface UnlabelledSource {
   readonly name: string;
   readonly length: number;
   image(index: number): Promise<PixelImage>;
+  /** As in `ImageSource`. */
+  encoded?(index: number): Promise<EncodedImage>;
 }
 
 /** The images of a labelled source alone. */
 export function withoutLabels(source: ImageSource): UnlabelledSource {
-  return { name: source.name, length: source.length, image: (index) => source.image(index) };
+  const encoded = source.encoded?.bind(source);
+  return {
+    name: source.name,
+    length: source.length,
+    image: (index) => source.image(index),
+    ...(encoded === undefined ? {} : { encoded }),
+  };
 }
 
 /** Images without labels, each in two views, in the normalised range the encoder expects. */

@@ -3,7 +3,8 @@ import {
   type EncoderInputs, type ImageSource, type ImageTransform, type LabelledBatch, type PixelImage, type UnlabelledSource,
 } from "@atlas-tv/core";
 import { batchesInOrder, shuffledBatches } from "./batch-order.js";
-import { imagesAt, labelsAt, oneAhead } from "./image-batch.js";
+import { ahead, labelsAt, pixelsAt } from "./image-batch.js";
+import { transformHere, type PixelRunner } from "./pixel-runner.js";
 
 /** Bytes of preprocessed pixels that repeated evaluation keeps: 10,000 images of 32 × 32 take a tenth of it. */
 export const PIXEL_CACHE_BYTES = 256 * 2 ** 20;
@@ -14,6 +15,8 @@ export interface BatchOptions {
   readonly indices?: Int32Array;
   readonly batchSize: number;
   readonly transform: ImageTransform;
+  /** Where images are decoded and transformed. Default in Node: worker threads, beside the computation; in browsers: here. */
+  readonly pixels?: PixelRunner;
 }
 
 export interface TrainingBatchOptions extends BatchOptions {
@@ -47,12 +50,13 @@ function checked({ source, indices = allOf(source) }: Pick<StillBatchOptions, "s
  * @throws InputError for an index outside the source or a batch size below 1.
  */
 export function labelledBatches(options: TrainingBatchOptions): AsyncGenerator<LabelledBatch, void, undefined> {
-  const { batchSize, transform } = options;
+  const { batchSize, transform, pixels = transformHere } = options;
   const random = options.random.fork(options.epoch);
   const order = shuffledBatches(checked(options), batchSize, random.fork("order"));
-  return oneAhead(order.length, (batch) => {
-    const draws = random.fork(`batch ${batch}`);
-    return imagesAt(options, order[batch]!, (images) => images.map((image) => transform.pixels(image, draws)));
+  return ahead(order.length, pixels.depth, async (batch) => {
+    const indices = order[batch]!;
+    const images = await pixelsAt(options, indices, random.fork(`batch ${batch}`));
+    return { images: imageInputs(images, transform.normalisation), labels: labelsAt(options.source, indices) };
   });
 }
 
@@ -67,26 +71,21 @@ export interface StillBatch {
  * pass serve the later ones. The transform must not draw random numbers, as `validationTransform` does not.
  */
 export function stillBatches(options: StillBatchOptions): AsyncIterable<StillBatch> {
-  const { source, transform, cacheBytes = PIXEL_CACHE_BYTES } = options;
+  const { transform, pixels = transformHere, cacheBytes = PIXEL_CACHE_BYTES } = options;
   const order = batchesInOrder(checked(options), options.batchSize);
   const kept = new Map<number, PixelImage[]>();
   let bytes = 0;
-  const still = new Random("evaluation");
   const make = async (batch: number): Promise<StillBatch> => {
     const indices = order[batch]!;
-    let pixels = kept.get(batch);
-    if (pixels === undefined) {
-      const images = await Promise.all(Array.from(indices, (index) => source.image(index)));
-      pixels = images.map((image) => transform.pixels(image, still));
-      const size = pixels.reduce((sum, { data }) => sum + data.length, 0);
-      if (!kept.has(batch) && bytes + size <= cacheBytes) {
-        kept.set(batch, pixels);
-        bytes += size;
-      }
+    const images = kept.get(batch) ?? await pixelsAt(options, indices, new Random("evaluation"));
+    const size = images.reduce((sum, { data }) => sum + data.length, 0);
+    if (!kept.has(batch) && bytes + size <= cacheBytes) {
+      kept.set(batch, images);
+      bytes += size;
     }
-    return { images: imageInputs(pixels, transform.normalisation), indices };
+    return { images: imageInputs(images, transform.normalisation), indices };
   };
-  return { [Symbol.asyncIterator]: () => oneAhead(order.length, make) };
+  return { [Symbol.asyncIterator]: () => ahead(order.length, pixels.depth, make) };
 }
 
 /** `stillBatches` with labels: what accuracy is measured on. */

@@ -1,32 +1,49 @@
-import { imageInputs, type ImageSource, type ImageTransform, type LabelledBatch, type PixelImage } from "@atlas-tv/core";
+import type { EncodedImage, ImageSource, ImageTransform, PixelImage, Random, UnlabelledSource } from "@atlas-tv/core";
+import { transformHere, type PixelRunner } from "./pixel-runner.js";
 
 /** The labels of images of a source. */
 export function labelsAt(source: ImageSource, indices: Int32Array): Int32Array {
   return indices.map((index) => source.labels[index]!);
 }
 
-/** Decodes images, all at once where decoding is concurrent, then transforms them in order. */
-export async function imagesAt(
-  options: { readonly source: ImageSource; readonly transform: ImageTransform },
+/** Images of a source, all fetched at once where that is concurrent; encoded where the runner decodes. */
+export function imagesAt(source: UnlabelledSource, indices: Int32Array, pixels: PixelRunner): Promise<(PixelImage | EncodedImage)[]> {
+  const fetch = (index: number): Promise<PixelImage | EncodedImage> =>
+    pixels.decodes && source.encoded !== undefined ? source.encoded(index) : source.image(index);
+  return Promise.all(Array.from(indices, fetch));
+}
+
+/** The pixels of images of a source, transformed in order. */
+export async function pixelsAt(
+  { source, transform, pixels = transformHere }: {
+    readonly source: UnlabelledSource;
+    readonly transform: ImageTransform;
+    readonly pixels?: PixelRunner;
+  },
   indices: Int32Array,
-  pixels: (images: PixelImage[]) => PixelImage[],
-): Promise<LabelledBatch> {
-  const { source, transform } = options;
-  const images = await Promise.all(Array.from(indices, (index) => source.image(index)));
-  return { images: imageInputs(pixels(images), transform.normalisation), labels: labelsAt(source, indices) };
+  random: Random,
+): Promise<PixelImage[]> {
+  return pixels.run(await imagesAt(source, indices, pixels), transform, random);
 }
 
 /**
- * Runs `make` for 0 … count − 1 with the next result in the making while the consumer works on the current one.
- * The next one starts in a task of its own, so that it fills the time the consumer waits for the backend.
+ * Runs `make` for 0 … count − 1 with the next `depth` results in the making while the consumer works on the current
+ * one. Each starts in a task of its own, so that it fills the time the consumer waits for the backend.
  */
-export async function* oneAhead<T>(count: number, make: (index: number) => Promise<T>): AsyncGenerator<T, void, undefined> {
-  let next = count > 0 ? make(0) : null;
-  for (let index = 1; next !== null; index++) {
-    const current = await next;
-    next = index < count ? new Promise<void>((resume) => setTimeout(resume, 0)).then(() => make(index)) : null;
+export async function* ahead<T>(count: number, depth: number, make: (index: number) => Promise<T>): AsyncGenerator<T, void, undefined> {
+  const making: Promise<T>[] = [];
+  let started = 0;
+  const start = (): void => {
+    const index = started++;
+    const made = index === 0 ? make(0) : new Promise<void>((resume) => setTimeout(resume, 0)).then(() => make(index));
     // A consumer that stops early never awaits this one.
-    next?.catch(() => undefined);
+    made.catch(() => undefined);
+    making.push(made);
+  };
+  for (let index = 0; index < count; index++) {
+    if (started === index) start();
+    const current = await making.shift()!;
+    while (started < count && making.length < depth) start();
     yield current;
   }
 }

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { InputError, pixelImage, type PixelImage } from "@atlas-tv/core";
+import { InputError, pixelImage, type EncodedImage, type PixelImage } from "@atlas-tv/core";
 import { fileBeginning } from "./file-beginning.js";
 import { decodePng, isPng, MAX_PIXELS } from "./png.js";
 
@@ -44,13 +44,17 @@ export async function decodeImage(bytes: Uint8Array, where = "image"): Promise<P
   });
 }
 
-/** Reads and decodes a PNG or JPEG file. */
-export async function readImage(path: string): Promise<PixelImage> {
-  let bytes: Uint8Array;
+/** Reads a PNG or JPEG file without decoding it. */
+export async function readEncoded(path: string): Promise<EncodedImage> {
   try {
-    bytes = await readFile(path);
+    return { bytes: await readFile(path), where: path };
   } catch (cause) {
     throw new InputError({ where: path, got: "no readable file", expected: "a PNG or JPEG image" }, { cause });
   }
+}
+
+/** Reads and decodes a PNG or JPEG file. */
+export async function readImage(path: string): Promise<PixelImage> {
+  const { bytes } = await readEncoded(path);
   return decodeImage(bytes, path);
 }

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, extname, join, resolve } from "node:path";
 import { InputError, Random, type Dataset, type ImageSource } from "@atlas-tv/core";
 import type { DatasetOptions } from "./dataset-options.js";
-import { readImage } from "./image-file.js";
+import { readEncoded, readImage } from "./image-file.js";
 import { cachedSource, subset } from "./sources.js";
 import { splitEveryClass } from "./split.js";
 
@@ -69,22 +69,18 @@ async function partSource(name: string, { folder, classes, classNames }: Part): 
       labels.push(label);
     }
   }
+  const pathOf = (index: number): string => {
+    const path = paths[index];
+    if (path !== undefined) return path;
+    throw new InputError({ where: `image of ${name}`, got: `index ${index}`, expected: `0 to ${paths.length - 1}` });
+  };
   return {
     name,
     length: paths.length,
     classNames,
     labels: Int32Array.from(labels),
-    image: async (index) => {
-      const path = paths[index];
-      if (path === undefined) {
-        throw new InputError({
-          where: `image of ${name}`,
-          got: `index ${index}`,
-          expected: `0 to ${paths.length - 1}`,
-        });
-      }
-      return readImage(path);
-    },
+    image: async (index) => readImage(pathOf(index)),
+    encoded: async (index) => readEncoded(pathOf(index)),
   };
 }
 

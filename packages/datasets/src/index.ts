@@ -3,6 +3,7 @@ export * from "./batches.js";
 export * from "./image-blob.js";
 export * from "./class-prompts.js";
 export * from "./joint-batches.js";
+export * from "./pixel-runner.js";
 export * from "./png.js";
 export * from "./shots.js";
 export * from "./sources.js";

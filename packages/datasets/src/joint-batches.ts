@@ -1,6 +1,7 @@
-import { InputError, type Random, type ImageSource, type ImageTransform, type SlicedBatch } from "@atlas-tv/core";
+import { imageInputs, InputError, type Random, type ImageSource, type ImageTransform, type SlicedBatch } from "@atlas-tv/core";
 import { laps } from "./batch-order.js";
-import { imagesAt, oneAhead } from "./image-batch.js";
+import { ahead, labelsAt, pixelsAt } from "./image-batch.js";
+import { transformHere, type PixelRunner } from "./pixel-runner.js";
 
 /** The images of one data set that take part. */
 export interface JointStream {
@@ -18,6 +19,8 @@ export interface JointBatchOptions {
   /** Order and augmentation of an epoch depend on this generator's seed and the epoch alone. */
   readonly random: Random;
   readonly epoch: number;
+  /** As for `labelledBatches`. */
+  readonly pixels?: PixelRunner;
 }
 
 /** Images of one data set in a batch of `batchSize` that `streams` data sets share. @throws InputError below one. */
@@ -42,7 +45,7 @@ export function jointBatchCount(count: number, batchSize: number, streams: numbe
  * @throws InputError when a data set has no images.
  */
 export function jointBatches(options: JointBatchOptions): AsyncGenerator<SlicedBatch, void, undefined> {
-  const { streams, batchSize, batches } = options;
+  const { streams, batchSize, batches, pixels = transformHere } = options;
   const share = jointShare(batchSize, streams.length);
   const random = options.random.fork(`epoch ${options.epoch}`);
   const orders = streams.map(({ source, indices }, stream) => {
@@ -51,15 +54,13 @@ export function jointBatches(options: JointBatchOptions): AsyncGenerator<SlicedB
     }
     return laps(indices, batches * share, random.fork(`order ${stream}`));
   });
-  return oneAhead(batches, async (batch) => {
+  return ahead(batches, pixels.depth, async (batch) => {
     const draws = random.fork(`batch ${batch}`);
-    const slices = await Promise.all(
-      streams.map(({ source, transform }, stream) => {
-        const own = draws.fork(stream);
-        const indices = orders[stream]!.subarray(batch * share, (batch + 1) * share);
-        return imagesAt({ source, transform }, indices, (images) => images.map((image) => transform.pixels(image, own)));
-      }),
-    );
+    const slices = await Promise.all(streams.map(async ({ source, transform }, stream) => {
+      const indices = orders[stream]!.subarray(batch * share, (batch + 1) * share);
+      const images = await pixelsAt({ source, transform, pixels }, indices, draws.fork(stream));
+      return { images: imageInputs(images, transform.normalisation), labels: labelsAt(source, indices) };
+    }));
     const [first] = slices;
     const data = new Float32Array(slices.reduce((sum, { images }) => sum + images.data.length, 0));
     let at = 0;

@@ -17,3 +17,5 @@ export * from "./index.js";
 export * from "./mnist.js";
 export * from "./named-datasets.js";
 export * from "./packed-dataset.js";
+export { evaluationBatches, jointBatches, labelledBatches, stillBatches, unlabelledBatches } from "./node-batches.js";
+export * from "./pixel-workers.js";

@@ -72,15 +72,18 @@ export function memorySource(options: MemorySourceOptions): ImageSource {
 export function subset(source: ImageSource, indices: Int32Array, name = source.name): ImageSource {
   const wrong = indices.find((index) => index < 0 || index >= source.length);
   if (wrong !== undefined) requireIndex(source.name, wrong, source.length);
+  const at = (position: number): number => {
+    requireIndex(name, position, indices.length);
+    return indices[position]!;
+  };
+  const encoded = source.encoded?.bind(source);
   return {
     name,
     length: indices.length,
     classNames: source.classNames,
     labels: indices.map((index) => source.labels[index]!),
-    image: async (position) => {
-      requireIndex(name, position, indices.length);
-      return source.image(indices[position]!);
-    },
+    image: async (position) => source.image(at(position)),
+    ...(encoded === undefined ? {} : { encoded: async (position: number) => encoded(at(position)) }),
   };
 }
 
@@ -89,10 +92,7 @@ export function cachedSource(source: ImageSource, limitBytes = DECODED_CACHE_BYT
   const kept = new Map<number, PixelImage>();
   let bytes = 0;
   return {
-    name: source.name,
-    length: source.length,
-    classNames: source.classNames,
-    labels: source.labels,
+    ...source,
     image: async (index) => {
       const known = kept.get(index);
       if (known !== undefined) return known;

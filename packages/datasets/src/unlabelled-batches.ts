@@ -3,7 +3,8 @@ import {
   type EpochPlan, type ImageTransform, type Random, type TrustedSet, type UnlabelledBatch, type UnlabelledSource,
 } from "@atlas-tv/core";
 import { batchesInOrder, shuffledBatches, twoStreamBatchCount, twoStreamBatches, twoStreamShares } from "./batch-order.js";
-import { oneAhead } from "./image-batch.js";
+import { ahead, pixelsAt } from "./image-batch.js";
+import { transformHere, type PixelRunner } from "./pixel-runner.js";
 
 export interface UnlabelledBatchOptions {
   readonly source: UnlabelledSource;
@@ -17,6 +18,8 @@ export interface UnlabelledBatchOptions {
   /** Order and augmentation of an epoch depend on this generator's seed and the epoch alone. */
   readonly random: Random;
   readonly epoch: number;
+  /** As for `labelledBatches`. */
+  readonly pixels?: PixelRunner;
 }
 
 const NONE: TrustedSet = { indices: new Int32Array(0), labels: new Int32Array(0) };
@@ -38,18 +41,17 @@ function orderOf({ source, trusted = NONE, batchSize, random }: UnlabelledBatchO
  * @throws InputError without images, and for a batch size below 4.
  */
 export function unlabelledBatches(options: UnlabelledBatchOptions): EpochPlan<UnlabelledBatch> {
-  const { source, trusted = NONE, weak, strong } = options;
+  const { source, trusted = NONE, pixels = transformHere } = options;
   if (source.length === 0) throw new InputError({ where: `images of ${source.name}`, got: "none", expected: "at least one" });
   const labels = new Map(Array.from(trusted.indices, (index, at) => [index, trusted.labels[at]!]));
   const random = options.random.fork(options.epoch);
   const order = orderOf({ ...options, random: random.fork("order") });
   const make = async (batch: number): Promise<UnlabelledBatch> => {
     const indices = order[batch]!;
-    const draws = random.fork(`batch ${batch}`);
-    const images = await Promise.all(Array.from(indices, (index) => source.image(index)));
-    const view = (transform: ImageTransform): UnlabelledBatch["weak"] =>
-      imageInputs(images.map((image) => transform.pixels(image, draws)), transform.normalisation);
-    return { weak: view(weak), strong: view(strong), trusted: indices.map((index) => labels.get(index) ?? -1) };
+    const view = async (transform: ImageTransform): Promise<UnlabelledBatch["weak"]> =>
+      imageInputs(await pixelsAt({ source, transform, pixels }, indices, random.fork(`batch ${batch}`)), transform.normalisation);
+    const [weak, strong] = await Promise.all([view(options.weak), view(options.strong)]);
+    return { weak, strong, trusted: indices.map((index) => labels.get(index) ?? -1) };
   };
-  return { count: order.length, batches: oneAhead(order.length, make) };
+  return { count: order.length, batches: ahead(order.length, pixels.depth, make) };
 }
