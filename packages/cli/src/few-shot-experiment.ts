@@ -126,6 +126,9 @@ class FewShotRun {
       options,
       random: new Random(this.seed).fork("adapter"),
       signal: this.hooks.signal,
+      onProgress: (step, steps, loss) => {
+        this.hooks.onEvent({ type: "adapter", step, steps, loss });
+      },
     };
   }
 

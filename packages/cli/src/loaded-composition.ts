@@ -2,7 +2,7 @@ import { openModelFolder, readComposition, requireSameSources, sha256Checkpoint,
 import type { Composition, NamedArrays } from "@atlas-tv/core";
 import type { DependencyContainer } from "tsyringe";
 import { chooseComposition } from "./compositions.js";
-import { loadVectors, type LoadedModel, type LoadedVector } from "./loaded-model.js";
+import { loadModel, loadVectors, type LoadedModel, type LoadedVector, type ModelChoice } from "./loaded-model.js";
 
 /** Coefficients and what they apply to. */
 export interface LoadedComposition {
@@ -19,6 +19,15 @@ async function withVariants(model: LoadedModel, { mode, taskVectors }: Compositi
   const folder = openModelFolder(model.folder.path, "linearised");
   const isLinear = folder.tasks.includes(first.name) && (await sha256Checkpoint(folder.taskPath(first.name))) === first.sha256;
   return isLinear ? { ...model, folder } : model;
+}
+
+/** The model that a composition applies to, with the text tower's leftover blocks where the composition has columns for them. */
+export async function loadModelFor(choice: ModelChoice, composition: string | undefined): Promise<LoadedModel> {
+  const model = await loadModel(choice);
+  if (composition === undefined) return model;
+  const { base, blocks } = await readComposition(composition);
+  const hasMore = base.sha256 === model.baseHash && blocks.length > model.spec.blocks.length;
+  return hasMore ? loadModel(choice, { includeLeftovers: true }) : model;
 }
 
 /**

@@ -26,6 +26,9 @@ function lines(label: string, terminal: Terminal): ShownProgress {
       if (event.type === "start" && event.resumedAt > 0) {
         terminal.note(`${label}: going on after epoch ${event.resumedAt} of ${event.epochs}`);
       }
+      if (event.type === "adapter" && event.step === event.steps) {
+        terminal.note(`${label}: adapter fitted in ${event.steps} steps, loss ${event.loss.toFixed(4)}`);
+      }
       if (event.type !== "epoch") return;
       const { epoch, loss, metrics } = event.record;
       terminal.note(`${label}: epoch ${epoch}/${event.epochs} loss ${loss.toFixed(4)} ${metricsText(metrics)}`.trimEnd());
@@ -45,6 +48,9 @@ function bar(label: string, terminal: Terminal, stream: NodeJS.WriteStream): Sho
         shown.start(event.steps, Math.round((event.steps * event.resumedAt) / event.epochs), { loss: "-", metrics });
       } else if (event.type === "step") {
         shown.update(event.step, { loss: event.loss.toFixed(4), metrics });
+      } else if (event.type === "adapter") {
+        if (event.step === 1) shown.start(event.steps, 0, { loss: "-", metrics: "adapter" });
+        shown.update(event.step, { loss: event.loss.toFixed(4) });
       } else {
         metrics = metricsText(event.record.metrics);
         shown.update({ metrics });

@@ -24,22 +24,20 @@ import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { includesLeftovers, ufmRecipe } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunHooks, type RunResult } from "./recorded-run.js";
+import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
 import { loadTarget } from "./target-data.js";
 import type { Remarks, Terminal } from "./terminal.js";
 
 /** The flags of `atlas ufm`. */
-export interface UfmFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags {
+export interface UfmFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, RunFlags {
   readonly objective: string;
   readonly objectiveOptions?: Readonly<Record<string, unknown>>;
   readonly ufmExponent?: number;
   readonly ufmConfidence?: "raw" | "sharpened";
   readonly images?: number;
   readonly validationImages: number;
-  readonly seed: readonly number[];
-  readonly run?: string;
-  readonly resume: boolean;
 }
 
 export interface PreparedUfm {

@@ -115,7 +115,12 @@ describe("partitions", () => {
   test("work with a share of the data, and with the released masks", async () => {
     const flags = [...SHORT, "--subsample", "0.25", "--partition", "5", "--preset", "released", "--task-vectors", "Alpha,Gamma"];
     expect(await atlas("few-shots", ...flags, "--run", at("released"))).toMatchObject({ status: 0 });
-    expect((await readComposition(at("released", "composition.safetensors"))).compositionOptions).toEqual({ parts: 5, masks: "released" });
+    const file = at("released", "composition.safetensors");
+    const { compositionOptions, blocks } = await readComposition(file);
+    expect(compositionOptions).toEqual({ parts: 5, masks: "released" });
+    // Columns for the text tower's blocks, as in the reference's files.
+    expect(blocks.length).toBeGreaterThan(SPEC.blocks.length);
+    expect(await accuracy("--composition", file)).toBe((await finalOf("released"))["test"]);
   });
 
   test("are refused beside isotropic coefficients", async () => {

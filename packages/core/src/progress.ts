@@ -18,7 +18,9 @@ export interface EpochRecord {
 export type ProgressEvent =
   | { readonly type: "start"; readonly epochs: number; readonly steps: number; readonly resumedAt: number }
   | { readonly type: "step"; readonly step: number; readonly steps: number; readonly epoch: number; readonly loss: number; readonly learningRate: number; readonly gradientNorm: number }
-  | { readonly type: "epoch"; readonly record: EpochRecord; readonly epochs: number };
+  | { readonly type: "epoch"; readonly record: EpochRecord; readonly epochs: number }
+  /** A step of an adapter on frozen features, 1 … steps. */
+  | { readonly type: "adapter"; readonly step: number; readonly steps: number; readonly loss: number };
 
 /** Receives progress events; must not throw. */
 export type ProgressSink = (event: ProgressEvent) => void;

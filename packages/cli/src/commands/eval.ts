@@ -6,8 +6,8 @@ import { activeBackend, compositionRoot } from "../composition-root.js";
 import { count } from "../flags.js";
 import { stoppable } from "../interruption.js";
 import { loadAdapter } from "../loaded-adapter.js";
-import { loadComposition, type LoadedComposition } from "../loaded-composition.js";
-import { loadHead, loadModel } from "../loaded-model.js";
+import { loadComposition, loadModelFor, type LoadedComposition } from "../loaded-composition.js";
+import { loadHead } from "../loaded-model.js";
 import { addBackendFlags, addTargetFlags, threadsOf, type TargetFlags } from "../shared-flags.js";
 import { loadTarget } from "../target-data.js";
 import { Remarks, type Terminal } from "../terminal.js";
@@ -30,7 +30,7 @@ const ZERO_SHOT: LoadedComposition = {
 async function measure(flags: EvalFlags, remarks: Remarks, signal: AbortSignal): Promise<Accuracy & { target: string }> {
   const container = await compositionRoot(flags.plugin);
   const backend = await activeBackend(container, flags.backend);
-  const model = await loadModel(flags);
+  const model = await loadModelFor(flags, flags.composition);
   const { composition, coefficients, vectors, mode } =
     flags.composition === undefined ? ZERO_SHOT : await loadComposition(container, model, flags.composition);
   const dataset = await loadTarget(flags);

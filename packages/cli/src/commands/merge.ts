@@ -13,8 +13,8 @@ import { Option, type Command } from "commander";
 import type { DependencyContainer } from "tsyringe";
 import { activeBackend, compositionRoot } from "../composition-root.js";
 import { numberFlag } from "../flags.js";
-import { loadComposition, type LoadedComposition } from "../loaded-composition.js";
-import { loadModel, loadVectors, type LoadedModel } from "../loaded-model.js";
+import { loadComposition, loadModelFor, type LoadedComposition } from "../loaded-composition.js";
+import { loadVectors, type LoadedModel } from "../loaded-model.js";
 import { addBackendFlags, addModelFlags, addVectorFlags, type ModelFlags, type VectorFlags } from "../shared-flags.js";
 import type { Terminal } from "../terminal.js";
 
@@ -85,7 +85,7 @@ async function merge(flags: MergeFlags): Promise<WrittenFile> {
   await assertWritable(dirname(resolve(out)));
   const container = await compositionRoot(flags.plugin);
   await activeBackend(container, flags.backend);
-  const model = await loadModel(flags);
+  const model = await loadModelFor(flags, flags.composition);
   if (resolve(out) === resolve(model.folder.basePath)) {
     throw new InputError({
       where: `--out ${out}`,

@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { Option, type Command } from "commander";
 import { compositionRoot } from "../composition-root.js";
 import { addCompositionFlags } from "../compositions.js";
-import { count, mapping, positive, seeds, wholeFromZero } from "../flags.js";
-import { resumable } from "../interruption.js";
+import { count, mapping, positive, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
-import { printOutcomes, type Outcome } from "../outcomes.js";
+import { printOutcomes } from "../outcomes.js";
+import { addRunFlags, eachSeed } from "../run-flags.js";
 import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
 import { Remarks, type Terminal } from "../terminal.js";
 import { runUfm, setUpUfm, type UfmFlags } from "../ufm-run.js";
@@ -14,12 +14,8 @@ async function ufm(flags: UfmFlags, terminal: Terminal): Promise<void> {
   const remarks = new Remarks(terminal, flags.json);
   const prepared = await setUpUfm(await compositionRoot(flags.plugin), flags, remarks);
   const { dataset, composition, objective } = prepared;
-  const run = flags.run ?? join("runs", "ufm", [dataset.name, objective.factory.id, composition.label].join("-"));
-  const outcomes: Outcome[] = [];
-  for (const value of flags.seed) {
-    const path = flags.seed.length === 1 ? run : join(run, `seed-${value}`);
-    outcomes.push(await resumable(() => runUfm(prepared, flags, value, path, remarks, terminal)));
-  }
+  const name = [dataset.name, objective.factory.id, composition.label].join("-");
+  const outcomes = await eachSeed(flags, join("runs", "ufm", name), (seed, path) => runUfm(prepared, flags, seed, path, remarks, terminal));
   const about = { target: dataset.name, objective: objective.factory.id, composition: composition.label };
   const heading = `${dataset.name}, ${dataset.test.length} test images`;
   printOutcomes({ heading, label: `${objective.factory.id}, ${composition.label}`, about }, outcomes, flags, remarks, terminal);
@@ -47,12 +43,6 @@ export function addUfm(program: Command, terminal: Terminal): void {
     wholeFromZero("--validation-images"),
     500,
   );
-  command
-    .optionsGroup("Runs:")
-    .addOption(
-      new Option("--seed <n,…>", "one or several; several give mean and standard error").argParser(seeds).default([1], "1"),
-    )
-    .option("--run <dir>", "folder for results (default: runs/ufm/<what is learned>)")
-    .option("--resume", "go on with the unfinished run in that folder", false);
+  addRunFlags(command, "runs/ufm/<what is learned>");
   addBackendFlags(command).action((flags: UfmFlags) => ufm(flags, terminal));
 }
