@@ -2,8 +2,8 @@ import { hashSplits, rawAndClamped, type DatasetSplit } from "@atlas-tv/checkpoi
 import { InputError, type Accuracy, type Composition } from "@atlas-tv/core";
 import { splitTrainValidation } from "@atlas-tv/datasets";
 import type { DependencyContainer } from "tsyringe";
-import { activeBackend } from "./composition-root.js";
 import { chosenAdapter, type AdapterFlags, type ChosenAdapter } from "./adapters.js";
+import { activeBackend } from "./composition-root.js";
 import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
 import { fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup } from "./few-shot-experiment.js";
 import type { Subsample } from "./flags.js";
@@ -13,6 +13,7 @@ import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { fewShotRecipe, includesLeftovers } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunResult } from "./recorded-run.js";
+import { COMPOSITION_FILE, compositionDocument, saveReferenceDocument } from "./reference-layouts.js";
 import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
@@ -27,6 +28,7 @@ export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags, C
   readonly labelSmoothing: number;
   readonly validationImages: number;
   readonly allowShort: boolean;
+  readonly save?: string;
 }
 
 export interface PreparedFewShots {
@@ -129,16 +131,13 @@ function accuraciesOf({ last, selected, adapter: result }: FewShotResult, adapte
   };
 }
 
-/** `learned_composition.json` as the reference implementation's scripts read it: accuracies in [0, 1] by data set and split. */
-function referenceLayout(target: string, result: FewShotResult, adapter: ChosenAdapter | null): Record<string, number> {
-  const { last, learned, zeroShotValidation } = result;
-  const best = learned?.best?.record.metrics["accuracy"];
-  return {
-    ...(zeroShotValidation === null ? {} : { [`${target}Val_zeroshot`]: zeroShotValidation.accuracy }),
-    ...(best === undefined ? {} : { [`${target}Val`]: best }),
-    ...(last === null ? {} : { [target]: last.accuracy }),
-    ...(result.adapter === null ? {} : { [`${target}_${adapter!.id}`]: result.adapter.accuracy.accuracy }),
-  };
+function documentOf(target: string, result: FewShotResult, adapter: ChosenAdapter | null): Record<string, number> {
+  return compositionDocument(target, {
+    zeroShotValidation: result.zeroShotValidation?.accuracy ?? null,
+    bestValidation: result.learned?.best?.record.metrics["accuracy"] ?? null,
+    test: result.last?.accuracy ?? null,
+    ...(result.adapter === null ? {} : { adapters: { [adapter!.id]: result.adapter.accuracy.accuracy } }),
+  });
 }
 
 /** The composition and the adapter, as far as they were learned. */
@@ -195,13 +194,15 @@ export async function runOne(
     const result = await runFewShots(setup, composition, recipe, split, runSeed, hooks);
     const final = accuraciesOf(result, adapter);
     const zeroShot = result.zeroShot.accuracy;
+    const document = documentOf(dataset.name, result, adapter);
+    if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, COMPOSITION_FILE, document);
     return {
       zeroShot: { test: zeroShot },
       final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot]))),
       history: result.learned?.history ?? [],
       splits,
       ...savedFiles(prepared, composition, result, runSeed),
-      documents: { "learned_composition.json": referenceLayout(dataset.name, result, adapter) },
+      documents: { [COMPOSITION_FILE]: document },
       notes: [
         `labels used for learning: ${split.shots.length}`,
         `labels used for selecting an epoch (not for the headline): ${setup.compose ? split.validation.length : 0}`,

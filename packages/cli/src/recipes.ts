@@ -95,6 +95,11 @@ export function ufmRecipe({ preset }: RecipeContext): Recipe {
   return preset === "default" ? recipe : published(preset, recipe);
 }
 
+/** Test images that are adapted to at most, for an answer within minutes on a laptop; Infinity: all, as published. */
+export function ufmImages(preset: Preset): number {
+  return preset === "default" ? 2500 : Infinity;
+}
+
 /** Fine-tuning, which makes task vectors. */
 export function finetuningRecipe({ preset, dataset }: RecipeContext): Recipe {
   const recipe: Recipe = { ...PAPER, lr: 1e-5, epochs: 1, schedule: "cosine" };

@@ -95,6 +95,32 @@ export function scalarDocument(goal: Goal, { validation, test, divisors }: Refer
   };
 }
 
+/** The file of compositions that were learned for one target. */
+export const COMPOSITION_FILE = "learned_composition.json";
+
+/** Accuracies of a composition for one target; null where there is none. */
+export interface CompositionFacts {
+  readonly zeroShotValidation: number | null;
+  /** Of the epoch selected on validation images. */
+  readonly bestValidation: number | null;
+  /** After the last epoch. */
+  readonly test: number | null;
+  /** With an adapter, by its id. */
+  readonly adapters?: Readonly<Record<string, number>>;
+}
+
+/** The content of `learned_composition.json`: accuracies by data set and split, `X_tip` and `X_lpp` with an adapter. */
+export function compositionDocument(target: string, facts: CompositionFacts): Record<string, number> {
+  const adapters = Object.entries(facts.adapters ?? {}).map(([id, accuracy]) => [`${target}_${id}`, accuracy] as const);
+  const entries: readonly (readonly [string, number | null])[] = [
+    [`${target}Val_zeroshot`, facts.zeroShotValidation],
+    [`${target}Val`, facts.bestValidation],
+    [target, facts.test],
+    ...adapters,
+  ];
+  return Object.fromEntries(entries.filter((entry): entry is readonly [string, number] => entry[1] !== null));
+}
+
 /**
  * Writes a document to `<save>/<model>/`, where the reference has it; entries of other targets stay.
  * @throws InputError when a file of that name is there and is no JSON object.

@@ -20,6 +20,11 @@ export function addRunFlags(command: Command, folder: string): Command {
     .option("--resume", "go on with the unfinished run in that folder", false);
 }
 
+/** Adds the flag for results beside the run folder. */
+export function addSaveFlag(command: Command): Command {
+  return command.option("--save <dir>", "also add the results to <dir>/<model>/, in the reference's JSON layout");
+}
+
 /** Runs every seed: a single one in the folder itself, several in a folder each. */
 export async function eachSeed<T>(
   { seed, run }: RunFlags,

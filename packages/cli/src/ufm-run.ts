@@ -22,8 +22,9 @@ import { learningOf, type Learning, type LearningFlags } from "./learning-flags.
 import { headHash, loadHead, loadModel, loadVectors, type LoadedModel, type LoadedVector } from "./loaded-model.js";
 import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
-import { includesLeftovers, ufmRecipe } from "./recipes.js";
+import { includesLeftovers, ufmImages, ufmRecipe } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunHooks, type RunResult } from "./recorded-run.js";
+import { COMPOSITION_FILE, compositionDocument, saveReferenceDocument } from "./reference-layouts.js";
 import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
@@ -38,6 +39,7 @@ export interface UfmFlags extends TargetFlags, VectorFlags, LearningFlags, Compo
   readonly ufmConfidence?: "raw" | "sharpened";
   readonly images?: number;
   readonly validationImages: number;
+  readonly save?: string;
 }
 
 export interface PreparedUfm {
@@ -50,6 +52,8 @@ export interface PreparedUfm {
   readonly composition: CompositionChoice;
   readonly objective: { readonly factory: UnsupervisedObjectiveFactory; readonly options: Readonly<Record<string, unknown>> };
   readonly learning: Learning;
+  /** How many of the test images are adapted to. */
+  readonly images: number;
 }
 
 /** Options of the objective; the two flags of their own are the objective `ufm`'s. */
@@ -81,6 +85,7 @@ export async function setUpUfm(container: DependencyContainer, flags: UfmFlags, 
   const { family } = model.spec;
   return {
     backend, model, dataset, head, vectors, composition,
+    images: Math.min(flags.images ?? ufmImages(flags.preset), dataset.test.length),
     headHash: await headHash(head),
     objective: { factory, options },
     learning: learningOf(flags, ufmRecipe({ preset: flags.preset, dataset: dataset.name, family })),
@@ -93,7 +98,7 @@ function recordedOptions(prepared: PreparedUfm, flags: UfmFlags): Record<string,
   return {
     model: model.folder.name,
     target: dataset.name,
-    images: flags.images ?? dataset.test.length,
+    images: prepared.images,
     composition: composition.id,
     compositionOptions: asJson(composition.options ?? {}),
     taskVectors: vectors.map(({ vector }) => vector.name),
@@ -108,8 +113,8 @@ function recordedOptions(prepared: PreparedUfm, flags: UfmFlags): Record<string,
 }
 
 /** A random part of the images, or all of them. */
-function someOf(source: UnlabelledSource, count: number | undefined, random: Random): UnlabelledSource {
-  if (count === undefined || count >= source.length) return source;
+function someOf(source: UnlabelledSource, count: number, random: Random): UnlabelledSource {
+  if (count >= source.length) return source;
   const chosen = random.permutation(source.length).subarray(0, count);
   return { name: source.name, length: count, image: (index) => source.image(chosen[index]!) };
 }
@@ -137,7 +142,7 @@ async function adaptAndMeasure(
   const learned = await adapt(
     {
       encoder, model, head, hooks, remark,
-      images: someOf(withoutLabels(dataset.test), flags.images, random.fork("images")),
+      images: someOf(withoutLabels(dataset.test), prepared.images, random.fork("images")),
       ...(dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation }),
       objective: objective.factory.create({ heads: [head], options: objective.options }),
       learning: prepared.learning,
@@ -152,18 +157,6 @@ async function adaptAndMeasure(
     last: await measure(learned.last),
     selected: learned.best === null ? null : await measure(learned.best.values),
     validationLabels: watchedImages.indices.length,
-  };
-}
-
-type Measured = Awaited<ReturnType<typeof adaptAndMeasure>>;
-
-/** `learned_composition.json` as the reference implementation's scripts read it. */
-function referenceLayout(target: string, { learned, last, zeroShotValidation }: Measured): Record<string, number> {
-  const best = learned.best?.record.metrics["accuracy"];
-  return {
-    ...(zeroShotValidation === null ? {} : { [`${target}Val_zeroshot`]: zeroShotValidation.accuracy }),
-    ...(best === undefined ? {} : { [`${target}Val`]: best }),
-    [target]: last.accuracy,
   };
 }
 
@@ -203,13 +196,20 @@ export async function runUfm(
         ...(selected === null ? {} : { "test, epoch selected on validation": selected.accuracy }),
       };
       const about = { mode: "standard" as const, seed, ...savedChoice(choice, seed) };
+      const document = compositionDocument(dataset.name, {
+        zeroShotValidation: measured.zeroShotValidation?.accuracy ?? null,
+        bestValidation: learned.best?.record.metrics["accuracy"] ?? null,
+        test: last.accuracy,
+      });
+      if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, COMPOSITION_FILE, document);
       return {
         zeroShot: { test: zeroShot.accuracy },
         final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot.accuracy]))),
         history: learned.history,
         composition: compositionArtefact(model, vectors, composition, learned.last, about),
-        documents: { "learned_composition.json": referenceLayout(dataset.name, measured) },
+        documents: { [COMPOSITION_FILE]: document },
         notes: [
+          `images adapted to: ${prepared.images} of ${dataset.test.length} test images`,
           "labels used for learning: 0",
           `labels used for selecting an epoch (not for the headline): ${measured.validationLabels}`,
         ],

@@ -43,13 +43,16 @@ describe("an adapter, found by its name", () => {
     ["lpp", "sequential"],
   ])("%s, %s, is measured, saved, and gives the same accuracy again", async (adapter, mode) => {
     const run = `${adapter}-${mode}`;
-    expect(await atlas("few-shots", ...SHORT, "--adapter", adapter, "--adapter-mode", mode, "--run", at(run))).toMatchObject({ status: 0 });
+    const flags = ["--adapter", adapter, "--adapter-mode", mode, "--save", at("saved")];
+    expect(await atlas("few-shots", ...SHORT, ...flags, "--run", at(run))).toMatchObject({ status: 0 });
     expect(filesIn(at(run))).toEqual(["adapter.safetensors", ...RUN, "splits.json"]);
     const final = await finalOf(run);
     const files = ["--composition", at(run, "composition.safetensors")];
     expect(await accuracy(...files, "--adapter", at(run, "adapter.safetensors"))).toBe(final[`test, with ${adapter}`]);
     expect(await accuracy(...files)).toBe(final["test"]);
     expect(layoutOf(run)).toMatchObject({ swatches: final["test"], [`swatches_${adapter}`]: final[`test, with ${adapter}`] });
+    const saved = JSON.parse(readFileSync(at("saved", "tiny", "learned_composition.json"), "utf8")) as unknown;
+    expect(saved).toMatchObject(layoutOf(run));
     expect((await readAdapter(at(run, "adapter.safetensors"))).adapter).toBe(adapter);
   });
 

@@ -7,7 +7,7 @@ import { runOne, setUp, subsampleText, type FewShotFlags } from "../few-shot-run
 import { mapping, parseSubsample, share, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
 import { printOutcomes } from "../outcomes.js";
-import { addRunFlags, eachSeed } from "../run-flags.js";
+import { addRunFlags, addSaveFlag, eachSeed } from "../run-flags.js";
 import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
 import { Remarks, type Terminal } from "../terminal.js";
 
@@ -52,6 +52,6 @@ export function addFewShots(program: Command, terminal: Terminal): void {
       wholeFromZero("--validation-images"),
       500,
     );
-  addRunFlags(command, "runs/few-shots/<what is learned>");
+  addSaveFlag(addRunFlags(command, "runs/few-shots/<what is learned>"));
   addBackendFlags(command).action((flags: FewShotFlags) => fewShots(flags, terminal));
 }

@@ -5,7 +5,7 @@ import { addCompositionFlags } from "../compositions.js";
 import { count, mapping, positive, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
 import { printOutcomes } from "../outcomes.js";
-import { addRunFlags, eachSeed } from "../run-flags.js";
+import { addRunFlags, addSaveFlag, eachSeed } from "../run-flags.js";
 import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
 import { Remarks, type Terminal } from "../terminal.js";
 import { runUfm, setUpUfm, type UfmFlags } from "../ufm-run.js";
@@ -35,7 +35,7 @@ export function addUfm(program: Command, terminal: Terminal): void {
         "sharpened",
       ]),
     )
-    .option("--images <n>", "adapt to so many of the test images, drawn by the seed (default: all)", count("--images"));
+    .option("--images <n>", "adapt to so many of the test images, drawn by the seed (default: 2500; all with the other presets)", count("--images"));
   addCompositionFlags(command);
   addRegularisationFlag(addLearningFlags(command)).option(
     "--validation-images <n>",
@@ -43,6 +43,6 @@ export function addUfm(program: Command, terminal: Terminal): void {
     wholeFromZero("--validation-images"),
     500,
   );
-  addRunFlags(command, "runs/ufm/<what is learned>");
+  addSaveFlag(addRunFlags(command, "runs/ufm/<what is learned>"));
   addBackendFlags(command).action((flags: UfmFlags) => ufm(flags, terminal));
 }
