@@ -116,7 +116,13 @@ function recordedOptions(prepared: PreparedUfm, flags: UfmFlags): Record<string,
 function someOf(source: UnlabelledSource, count: number, random: Random): UnlabelledSource {
   if (count >= source.length) return source;
   const chosen = random.permutation(source.length).subarray(0, count);
-  return { name: source.name, length: count, image: (index) => source.image(chosen[index]!) };
+  const { encoded } = source;
+  return {
+    name: source.name,
+    length: count,
+    image: (index) => source.image(chosen[index]!),
+    ...(encoded === undefined ? {} : { encoded: (index: number) => encoded.call(source, chosen[index]!) }),
+  };
 }
 
 /** One adaptation, and what it is measured with: labels come in here, after `adapt`. */
