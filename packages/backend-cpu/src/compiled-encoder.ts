@@ -1,7 +1,7 @@
 import {
-  checkBlocks, checkCoefficients, InputError, sameShape, widen,
-  type CompiledEncoder, type CompileOptions, type ComposedEncoder, type Composition, type ForwardPass, type NamedArrays,
-  type NamedHostTensors, type TaskVector,
+  buffersOf, checkBlocks, checkCoefficients, InputError, sameShape, widen,
+  type CompiledEncoder, type CompileOptions, type ComposedEncoder, type Composition, type EncoderSpec, type ForwardPass,
+  type NamedArrays, type NamedHostTensors, type TaskVector,
 } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
@@ -12,7 +12,7 @@ import { embeddingBlocks, EncoderEngine, type EvaluationPoint } from "./encoder-
 import { readInputs, type InputArray } from "./encoder-inputs.js";
 import { GeneralParameters } from "./general-parameters.js";
 import { MemoryBudget } from "./memory-estimate.js";
-import { networkOf, type CompilableSpec } from "./network.js";
+import { networkOf } from "./network.js";
 import { ProgramCache } from "./program.js";
 import { ScalarArithmetic, ScalarParameters } from "./scalar-parameters.js";
 import { scalarPlan, type ScalarPlan } from "./scalar-plan.js";
@@ -71,7 +71,7 @@ class CpuComposedEncoder implements ComposedEncoder {
   async forward(inputs: Tensor): Promise<ForwardPass> {
     this.#live();
     const { spec } = this.engine.network;
-    // tfjs may hand out its own memory, which the caller frees before `backward`; images are kept as patches.
+    // tfjs may hand out its own memory, which the caller frees before `backward`; the engine keeps images.
     const read = await readInputs(spec, inputs);
     const batch = inputs.shape[0]!;
     this.requireMemory("forward", batch, true);
@@ -125,7 +125,7 @@ export class CpuCompiledEncoder implements CompiledEncoder {
   #disposed = false;
 
   constructor(
-    readonly spec: CompilableSpec,
+    readonly spec: EncoderSpec,
     readonly base: NamedHostTensors,
     vectors: readonly TaskVector[],
     readonly composition: Composition,
@@ -133,7 +133,8 @@ export class CpuCompiledEncoder implements CompiledEncoder {
   ) {
     checkBlocks(spec, base, "the base model");
     this.#programs = new ProgramCache(options.threads);
-    this.#engine = new EncoderEngine(networkOf(spec), new StageRunner(this.#programs, this.#pool));
+    const buffers = new Map(buffersOf(spec).map(({ name }) => [name, widen(base.get(name)!)]));
+    this.#engine = new EncoderEngine(networkOf(spec), new StageRunner(this.#programs, this.#pool, buffers));
     this.#budget = new MemoryBudget(spec, options.memoryLimit);
     this.#requireMemory("compile", 1, true);
     this.#vectors = vectors;

@@ -41,8 +41,8 @@ function checkCount(where: string, value: number | undefined): void {
 }
 
 /**
- * Encoders as onnxruntime programs on all cores; heads and objectives on tfjs's wasm backend. Vision and text
- * transformers have programs; what has none is left to the default implementation, which is told to `onFallback`.
+ * Encoders as onnxruntime programs on all cores; heads and objectives on tfjs's wasm backend. What has no programs (a
+ * transformer without residual blocks) is left to the default implementation, which is told to `onFallback`.
  */
 export class CpuBackend implements Backend {
   readonly id = "cpu";
@@ -104,8 +104,8 @@ export class CpuBackend implements Backend {
   ): Promise<CompiledEncoder> {
     checkCount("microBatch", options.microBatch);
     checkCount("threads", options.threads);
-    if (spec.family === "resnet" || spec.layers < 1) {
-      this.#tell(spec.family === "resnet" ? "ModifiedResNet encoders" : "transformers without residual blocks", options);
+    if (spec.family !== "resnet" && spec.layers < 1) {
+      this.#tell("transformers without residual blocks", options);
       return compileDefault(spec, base, vectors, composition, options);
     }
     const { microBatch, recompute } = options;

@@ -19,7 +19,7 @@ export type Keep = "nothing" | "inputs" | "all";
 /** The result of a forward pass. Its arrays belong to the pool of the engine. */
 export interface Trace {
   readonly batch: number;
-  /** Token ids; of images nothing, as they are kept as patches. */
+  /** Token ids; of images nothing, as the first stage's input holds them. */
   readonly inputs: InputArray;
   /** Input of each stage, as far as kept. */
   readonly x: readonly Float32Array[];
@@ -50,11 +50,13 @@ export class EncoderEngine {
     return rows;
   }
 
-  #patches(inputs: InputArray, batch: number): Float32Array {
+  /** The first stage's input of images: patches, or the images themselves. */
+  #placeImages(inputs: InputArray, batch: number): Float32Array {
     const { spec, inputLength } = this.network;
-    const patches = this.runner.pool.take(batch * inputLength);
-    if (spec.family === "vit") extractPatches(inputs, patches, batch, spec);
-    return patches;
+    const placed = this.runner.pool.take(batch * inputLength);
+    if (spec.family === "vit") extractPatches(inputs, placed, batch, spec);
+    else placed.set(inputs);
+    return placed;
   }
 
   #isPooling(stage: number): boolean {
@@ -64,7 +66,7 @@ export class EncoderEngine {
   /** What pooling reads of the last block's output: of texts one token, of images all there is. Takes `y` over. */
   #pick(y: Float32Array, inputs: InputArray, batch: number): Float32Array {
     const { spec } = this.network;
-    if (spec.family === "vit") return y;
+    if (spec.family !== "text") return y;
     const picked = this.runner.pool.take(batch * spec.width);
     gatherRows(y, lastTokenRows(inputs, spec.contextLength), spec.width, picked);
     this.runner.pool.give(y);
@@ -73,10 +75,10 @@ export class EncoderEngine {
 
   /** The adjoint of `#pick`. Takes `dPicked` over. */
   #unpick(dPicked: Float32Array, { inputs, batch }: Trace): Float32Array {
-    const { spec, tokens } = this.network;
-    if (spec.family === "vit") return dPicked;
-    const rows = this.runner.pool.take(batch * tokens * spec.width);
-    scatterRows(dPicked, lastTokenRows(inputs, tokens), spec.width, rows);
+    const { spec } = this.network;
+    if (spec.family !== "text") return dPicked;
+    const rows = this.runner.pool.take(batch * spec.contextLength * spec.width);
+    scatterRows(dPicked, lastTokenRows(inputs, spec.contextLength), spec.width, rows);
     this.runner.pool.give(dPicked);
     return rows;
   }
@@ -89,7 +91,7 @@ export class EncoderEngine {
   async forward(inputs: InputArray, batch: number, { values, steps }: EvaluationPoint, keep: Keep): Promise<Trace> {
     const { runner } = this;
     const { stages } = this.network;
-    let x = this.#embedTexts(inputs, batch, values) ?? this.#patches(inputs, batch);
+    let x = this.#embedTexts(inputs, batch, values) ?? this.#placeImages(inputs, batch);
     let tx = steps === null ? null : this.#embedTexts(inputs, batch, steps);
     const kept: Float32Array[] = [];
     const activations: (SavedActivations | null)[] = [];

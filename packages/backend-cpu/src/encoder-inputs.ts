@@ -1,6 +1,5 @@
-import { InputError, inputShape, sameShape } from "@atlas-tv/core";
+import { InputError, inputShape, sameShape, type EncoderSpec } from "@atlas-tv/core";
 import type { Tensor } from "@tensorflow/tfjs-core";
-import type { CompilableSpec } from "./network.js";
 
 /** Images or token ids on the host. */
 export type InputArray = Float32Array | Int32Array | Uint8Array;
@@ -9,7 +8,7 @@ export type InputArray = Float32Array | Int32Array | Uint8Array;
  * The values of inputs of the right shape.
  * @throws InputError for another shape, and for token ids beyond the vocabulary: they would be read past its table.
  */
-export async function readInputs(spec: CompilableSpec, inputs: Tensor): Promise<InputArray> {
+export async function readInputs(spec: EncoderSpec, inputs: Tensor): Promise<InputArray> {
   const expected = inputShape(spec, inputs.shape[0] ?? 0);
   if (!sameShape(inputs.shape, expected)) {
     throw new InputError({

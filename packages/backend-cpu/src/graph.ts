@@ -58,6 +58,13 @@ export class Graph {
     return this.#constant(`filled ${value} ${shape.join()}`, shape, () => new Float32Array(sizeOf(shape)).fill(value));
   }
 
+  /** The identity matrix of a size, seen as `shape`. */
+  identity(size: number, shape: readonly number[]): Value {
+    return this.#constant(`identity ${shape.join()}`, shape, () => {
+      return Float32Array.from({ length: size * size }, (_, i) => Number(i % (size + 1) === 0));
+    });
+  }
+
   /** `(size, size)`: `value` above the diagonal, 0 elsewhere. */
   upperTriangle(value: number, size: number): Value {
     return this.#constant(`upper ${value} ${size}`, [size, size], () => {

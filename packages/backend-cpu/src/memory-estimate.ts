@@ -1,6 +1,6 @@
 import { availableParallelism, freemem } from "node:os";
-import { InputError, sizeOf, type Composition } from "@atlas-tv/core";
-import { networkOf, type CompilableSpec } from "./network.js";
+import { InputError, sizeOf, type Composition, type EncoderSpec } from "@atlas-tv/core";
+import { networkOf } from "./network.js";
 import { blocksOf } from "./stage-runner.js";
 
 const FLOAT_BYTES = 4;
@@ -34,7 +34,7 @@ export interface MemoryNeed {
 }
 
 /** Foresees the memory of one step with `batch` rows, within a fifth of what was measured for ViT-B/32. */
-export function estimateMemory(spec: CompilableSpec, plan: MemoryPlan): MemoryNeed {
+export function estimateMemory(spec: EncoderSpec, plan: MemoryPlan): MemoryNeed {
   const { stages } = networkOf(spec);
   const { batch, composition, linearised = false, recompute = false, gradient = true } = plan;
   const sizes = new Map(spec.blocks.map(({ name, shape }) => [name, sizeOf(shape)]));
@@ -44,12 +44,13 @@ export function estimateMemory(spec: CompilableSpec, plan: MemoryPlan): MemoryNe
   const inputs = stages.map(({ kind }) => sizeOf(kind.input.shape(batch)));
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
   const kept = recompute ? sum(inputs) + Math.max(...saved) : sum(inputs) + sum(saved);
+  const temporary = stages.map(({ kind }, i) => kind.workspace?.(batch) ?? WORKSPACE * saved[i]!);
   const passing = 2 * Math.max(...inputs) + (linearised ? Math.max(...saved) : 0);
   const need = {
     parameters: FLOAT_BYTES * (composition === "dense" && !linearised ? 0 : all),
     gradients: FLOAT_BYTES * (gradient ? (composition === "dense" ? all : Math.max(...ofStage)) : 0),
     activations: FLOAT_BYTES * (gradient ? kept + passing : passing),
-    workspace: FLOAT_BYTES * WORKSPACE * Math.max(...saved) + PACKING_BYTES * availableParallelism(),
+    workspace: FLOAT_BYTES * Math.max(...temporary) + PACKING_BYTES * availableParallelism(),
   };
   return { ...need, total: need.parameters + need.gradients + need.activations + need.workspace };
 }
@@ -68,7 +69,7 @@ export class MemoryBudget {
   #taken = 0;
 
   /** @param limit bytes that the encoders of a backend may hold; default what is free when asked. */
-  constructor(readonly spec: CompilableSpec, readonly limit?: number) {}
+  constructor(readonly spec: EncoderSpec, readonly limit?: number) {}
 
   /**
    * @param held bytes that earlier steps took and this one uses again.

@@ -1,18 +1,15 @@
-import type { TextTransformerSpec, VitSpec } from "@atlas-tv/core";
+import type { EncoderSpec, TextTransformerSpec, VitSpec } from "@atlas-tv/core";
 import type { BlockSizes } from "./block-sizes.js";
 import { classTokenBlock } from "./class-token-block.js";
 import { patchEmbedding, patchLength } from "./patch-embedding.js";
 import { pooling } from "./pooling.js";
 import { residualBlock } from "./residual-block.js";
+import { resNetStages } from "./resnet-network.js";
 import type { Binding, Stage } from "./stage.js";
-
-/** The families that have programs. */
-export type CompilableSpec = VitSpec | TextTransformerSpec;
 
 /** An encoder as stages. */
 export interface Network {
-  readonly spec: CompilableSpec;
-  readonly tokens: number;
+  readonly spec: EncoderSpec;
   /** Length of the first stage's input for one row of the batch. */
   readonly inputLength: number;
   readonly stages: readonly Stage[];
@@ -62,7 +59,6 @@ function imageNetwork(spec: VitSpec): Network {
   const nameOf = (layer: number): string => `${prefix}transformer.resblocks.${layer}`;
   return {
     spec,
-    tokens: patches + 1,
     inputLength: patches * patchLength(spec),
     stages: [
       {
@@ -94,7 +90,6 @@ function textNetwork(spec: TextTransformerSpec): Network {
   const sizes: BlockSizes = { ...spec, tokens: contextLength, causal: true };
   return {
     spec,
-    tokens: contextLength,
     inputLength: contextLength * width,
     stages: [
       ...Array.from({ length: layers }, (_, layer) => fullBlock(sizes, `${prefix}transformer.resblocks.${layer}`)),
@@ -110,7 +105,11 @@ function textNetwork(spec: TextTransformerSpec): Network {
   };
 }
 
-/** The stages of a vision transformer or a text transformer. Text is embedded, and its last token read, outside them. */
-export function networkOf(spec: CompilableSpec): Network {
-  return spec.family === "vit" ? imageNetwork(spec) : textNetwork(spec);
+/** The stages of an encoder. Text is embedded, and its last token read, outside them. */
+export function networkOf(spec: EncoderSpec): Network {
+  switch (spec.family) {
+    case "vit": return imageNetwork(spec);
+    case "resnet": return { spec, inputLength: 3 * spec.imageSize ** 2, stages: resNetStages(spec) };
+    case "text": return textNetwork(spec);
+  }
 }

@@ -13,12 +13,14 @@ export function floatTensor(data: Float32Array, shape: readonly number[]): Tenso
 export class Program {
   private constructor(readonly session: InferenceSession) {}
 
-  static async create(graph: Graph, threads: number): Promise<Program> {
+  /** @param keepsMemory whether the memory of temporary results is kept for the next run. */
+  static async create(graph: Graph, threads: number, keepsMemory = true): Promise<Program> {
     return new Program(await InferenceSession.create(graph.encode(), {
       intraOpNumThreads: threads,
       executionMode: "sequential",
       graphOptimizationLevel: "all",
       enableMemPattern: false,
+      enableCpuMemArena: keepsMemory,
       // Threads that spin while they wait take the cores from other programs and from whatever else runs: waking them
       // costs a small model a tenth of its time on an idle machine, and spinning costs it half on a busy one.
       extra: { session: { intra_op: { allow_spinning: "0" } } },
@@ -45,10 +47,10 @@ export class ProgramCache {
 
   constructor(readonly threads: number) {}
 
-  get(key: string, graph: () => Graph): Promise<Program> {
+  get(key: string, graph: () => Graph, keepsMemory = true): Promise<Program> {
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
-    const made = Program.create(graph(), this.threads);
+    const made = Program.create(graph(), this.threads, keepsMemory);
     this.#programs.set(key, made);
     return made;
   }

@@ -31,10 +31,11 @@ export function blocksOf({ bindings }: Stage): string[] {
 
 /** Runs the programs of stages on a composed model. Arrays come from the pool; who receives one gives it back. */
 export class StageRunner {
-  constructor(readonly programs: ProgramCache, readonly pool: BufferPool) {}
+  /** @param constants the buffers of the base model. */
+  constructor(readonly programs: ProgramCache, readonly pool: BufferPool, readonly constants: BlockValues = new Map()) {}
 
   #program({ kind }: Stage, purpose: Purpose): Promise<Program> {
-    return this.programs.get(`${kind.key}/${purpose}`, () => graphOf(kind, purpose));
+    return this.programs.get(`${kind.key}/${purpose}`, () => graphOf(kind, purpose), kind.workspace === undefined);
   }
 
   /** The part of each bound block that a parameter slot means. */
@@ -45,11 +46,19 @@ export class StageRunner {
     }));
   }
 
+  /** Parameters and constants. */
+  #model(stage: Stage, parameters: BlockValues): Map<string, Tensor> {
+    const constants = (stage.kind.constants ?? []).map(({ name, shape }): [string, Tensor] => {
+      return [name, floatTensor(this.constants.get(stage.constants![name]!)!, shape)];
+    });
+    return new Map([...this.#parameters(stage, (block) => parameters.get(block)!), ...constants]);
+  }
+
   /** y of a stage; with `save`, also what `backward` reads beside x. */
   async forward(stage: Stage, x: Float32Array, batch: number, parameters: BlockValues, save: boolean): Promise<StageOutput> {
     const { kind } = stage;
     const program = await this.#program(stage, save ? "forward" : "infer");
-    const feeds = this.#parameters(stage, (block) => parameters.get(block)!);
+    const feeds = this.#model(stage, parameters);
     feeds.set("x", floatTensor(x, kind.input.shape(batch)));
     const arrays: Record<string, Float32Array> = {};
     const fetches: Record<string, Tensor> = {};
@@ -66,7 +75,7 @@ export class StageRunner {
   /** What is known of a stage after its forward pass, by program input. */
   #known(stage: Stage, x: Float32Array, saved: SavedActivations, batch: number, parameters: BlockValues): Map<string, Tensor> {
     const { kind } = stage;
-    const known = this.#parameters(stage, (block) => parameters.get(block)!);
+    const known = this.#model(stage, parameters);
     known.set("x", floatTensor(x, kind.input.shape(batch)));
     for (const { name, shape } of kind.saved) known.set(name, floatTensor(saved[name]!, shape(batch)));
     return known;

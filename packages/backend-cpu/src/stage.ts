@@ -1,6 +1,7 @@
 /**
  * The encoder as a chain of stages: embedding, residual blocks, pooling. Stages of one kind share their programs;
- * parameters are inputs of the programs, not constants. Activations are rows, `(batch · tokens, width)`.
+ * parameters are inputs of the programs, not constants. Activations are rows, `(batch · tokens, width)`, those of a
+ * ResNet images, `(batch, channels, height, width)`.
  */
 import type { Graph, Value } from "./graph.js";
 
@@ -11,7 +12,7 @@ export interface ActivationSlot {
   readonly shape: (batch: number) => readonly number[];
 }
 
-/** A parameter of a stage: a block, or whole rows of one. */
+/** A parameter of a stage: a block, or whole rows of one. Or a constant: a whole buffer. */
 export interface ParameterSlot {
   readonly name: string;
   readonly shape: readonly number[];
@@ -22,10 +23,17 @@ export interface StageKind {
   /** Distinguishes kinds; programs are cached under it. */
   readonly key: string;
   readonly parameters: readonly ParameterSlot[];
+  /** Tensors of the base model that are neither composed nor trained, inputs of the programs too. */
+  readonly constants?: readonly ParameterSlot[];
   readonly input: ActivationSlot;
   readonly output: ActivationSlot;
   /** Activations that `forward` keeps for `backward`, beside its input. */
   readonly saved: readonly ActivationSlot[];
+  /**
+   * How many numbers the backward program holds for temporary results. Programs of a kind that says so give them back
+   * after each run, which encoders of many kinds need; others keep them, a multiple of what is saved, and are faster.
+   */
+  readonly workspace?: (batch: number) => number;
   /** Whether `backward` has the gradient of the input, `d_x`: the first stage has none. */
   readonly passesGradient: boolean;
   /** x, parameters → y; with `save`, the saved activations too. */
@@ -61,4 +69,6 @@ export interface Stage {
   readonly kind: StageKind;
   /** By parameter slot. */
   readonly bindings: Readonly<Record<string, Binding>>;
+  /** Names of buffers, by constant slot. */
+  readonly constants?: Readonly<Record<string, string>>;
 }

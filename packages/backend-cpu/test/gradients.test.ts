@@ -51,6 +51,13 @@ async function evaluate(
   return result;
 }
 
+/** A bias of keys moves all scores of a head alike: its gradient is 0, of which the default implementation rounds. */
+function expectVanishing(actual: NamedArrays, expected: NamedArrays, bias: string): void {
+  const largest = Math.max(...expected[bias.replace("bias", "weight")]!.map(Math.abs));
+  expect(Math.max(...expected[bias]!.map(Math.abs)), bias).toBeLessThan(GRADIENTS * largest);
+  expect(new Set(actual[bias]!.map(Math.abs)), bias).toEqual(new Set([0]));
+}
+
 describe.each(Object.keys(SMALL_SPECS))("programs of a %s", (name) => {
   const spec = SMALL_SPECS[name]!;
   const { base, vectors } = smallModel(spec, 3);
@@ -73,7 +80,8 @@ describe.each(Object.keys(SMALL_SPECS))("programs of a %s", (name) => {
       closeTo(actual.alone, expected.features, FEATURES, "features without gradient");
       expect(Object.keys(actual.gradients)).toEqual(Object.keys(expected.gradients));
       for (const [parameter, gradient] of Object.entries(expected.gradients)) {
-        closeTo(actual.gradients[parameter]!, gradient, GRADIENTS, parameter);
+        if (parameter.endsWith("k_proj.bias")) expectVanishing(actual.gradients, expected.gradients, parameter);
+        else closeTo(actual.gradients[parameter]!, gradient, GRADIENTS, parameter);
       }
     }
     expect(tf.memory().numTensors).toBe(before);

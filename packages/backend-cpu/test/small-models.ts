@@ -12,10 +12,18 @@ const SIZES = {
 
 const ACTIVATIONS: readonly Activation[] = ["quick_gelu", "gelu"];
 
-export const SMALL_SPECS: Readonly<Record<string, EncoderSpec>> = Object.fromEntries(ACTIVATIONS.flatMap((activation) => {
-  const config = { ...SIZES, quick_gelu: activation === "quick_gelu" };
-  return [[`vit with ${activation}`, visionSpec(config)], [`text with ${activation}`, textSpec(config)]];
-}));
+function resNet(imageSize: number, layers: [number, number, number, number], width: number, heads: number): EncoderSpec {
+  return visionSpec({ ...SIZES, vision_cfg: { image_size: imageSize, layers, width, head_width: (32 * width) / heads } });
+}
+
+export const SMALL_SPECS: Readonly<Record<string, EncoderSpec>> = {
+  ...Object.fromEntries(ACTIVATIONS.flatMap((activation) => {
+    const config = { ...SIZES, quick_gelu: activation === "quick_gelu" };
+    return [[`vit with ${activation}`, visionSpec(config)], [`text with ${activation}`, textSpec(config)]];
+  })),
+  "resnet with 3 channels first": resNet(64, [1, 2, 1, 3], 6, 4),
+  "resnet with 5 channels first": resNet(64, [2, 1, 2, 1], 10, 5),
+};
 
 /** A vision transformer by open_clip's name. */
 export function knownVit(name: string): VitSpec {

@@ -7,7 +7,7 @@ import {
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { CpuBackend } from "../src/index.js";
-import { smallInputs, smallModel } from "./small-models.js";
+import { smallInputs, smallModel, type SmallModel } from "./small-models.js";
 
 const backend = new CpuBackend();
 const spec = visionSpec({
@@ -17,10 +17,19 @@ const spec = visionSpec({
   text_cfg: { context_length: 4, vocab_size: 8, width: 8, heads: 1, layers: 1 },
 });
 const { base, vectors } = smallModel(spec, 2);
+const MODELS: Readonly<Record<string, SmallModel>> = {
+  vit: { spec, base, vectors },
+  resnet: smallModel(visionSpec({
+    embed_dim: 16,
+    vision_cfg: { image_size: 32, layers: [1, 1, 2, 1], width: 6, head_width: 48 },
+    text_cfg: { context_length: 4, vocab_size: 8, width: 8, heads: 1, layers: 1 },
+  }), 2),
+};
 const COMPOSITIONS: Readonly<Record<string, () => Composition>> = { dense, blockwise };
 
 /** Steps down Σ features² / 2; batches differ in size. */
 async function train(
+  { spec }: SmallModel,
   encoder: CompiledEncoder,
   steps: number,
   onStep: (step: number) => void = () => undefined,
@@ -42,15 +51,19 @@ async function train(
   return values;
 }
 
-describe.each(Object.keys(COMPOSITIONS))("training with a %s composition", (name) => {
-  const make = COMPOSITIONS[name]!;
+const RUNS = Object.keys(MODELS).flatMap((model) => Object.keys(COMPOSITIONS).map((composition) => [model, composition] as const));
+
+describe.each(RUNS)("training a %s with a %s composition", (name, composition) => {
+  const model = MODELS[name]!;
+  const { spec, base, vectors } = model;
+  const make = COMPOSITIONS[composition]!;
 
   it("gives the same bytes twice", async () => {
     await backend.activate();
     const runs: NamedArrays[] = [];
     for (let run = 0; run < 2; run++) {
       const encoder = await backend.compile(spec, base, vectors, make());
-      runs.push(await train(encoder, 12));
+      runs.push(await train(model, encoder, 12));
       encoder.dispose();
     }
     const [first, second] = runs as [NamedArrays, NamedArrays];
@@ -68,7 +81,7 @@ describe.each(Object.keys(COMPOSITIONS))("training with a %s composition", (name
     const encoder = await backend.compile(spec, base, vectors, make());
     const tensors = tf.memory().numTensors;
     const held = new Map<number, NodeJS.MemoryUsage>();
-    await train(encoder, 200, (step) => {
+    await train(model, encoder, 200, (step) => {
       if (step !== 20 && step !== 200) return;
       collect();
       collect();
