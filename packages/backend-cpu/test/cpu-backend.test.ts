@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { knownModel, textSpec } from "@atlas-tv/clip";
+import { knownModel, textSpec, visionSpec } from "@atlas-tv/clip";
 import {
   createContainer, dense, InputError, inputTensor, isotropic, resolvePlugin,
   type EncoderSpec, type ErrorFacts,
@@ -89,12 +89,16 @@ describe("the cpu backend", () => {
 describe("foreseen memory", () => {
   const big = knownVit("ViT-B-32");
 
-  it("grows with the batch, and shrinks with recomputation and without gradients", () => {
-    const need = estimateMemory(big, { batch: 32, composition: "scalar" });
+  it.each(["ViT-B-32", "RN50"])("of %s grows with the batch, and shrinks with recomputation and without gradients", (name) => {
+    const own = visionSpec(knownModel(name));
+    const need = estimateMemory(own, { batch: 32, composition: "scalar" });
     expect(need.total).toBe(need.parameters + need.gradients + need.activations + need.workspace);
-    expect(estimateMemory(big, { batch: 64, composition: "scalar" }).activations).toBe(2 * need.activations);
-    expect(estimateMemory(big, { batch: 32, composition: "scalar", recompute: true }).total).toBeLessThan(need.total);
-    expect(estimateMemory(big, { batch: 32, composition: "scalar", gradient: false }).total).toBeLessThan(need.total);
+    expect(estimateMemory(own, { batch: 64, composition: "scalar" }).activations).toBe(2 * need.activations);
+    expect(estimateMemory(own, { batch: 32, composition: "scalar", recompute: true }).total).toBeLessThan(need.total);
+    expect(estimateMemory(own, { batch: 32, composition: "scalar", gradient: false }).total).toBeLessThan(need.total);
+  });
+
+  it("of a text encoder with a dense composition holds the gradient of its token table", () => {
     const table = 4 * 49408 * 512;
     expect(estimateMemory(textSpec(knownModel("ViT-B-32")), { batch: 1, composition: "dense" }).gradients).toBeGreaterThan(table);
   });
