@@ -61,10 +61,19 @@ async function testCudaRuntime(args) {
   return status === 0 ? runTests([...CUDA_TESTS, ...args], callerFolder) : status;
 }
 
+/** What `npm run bench -- SUBJECT` measures; the CPU backend without a subject. */
+const BENCHES = {
+  cpu: "packages/backend-cpu/bench/main.mjs",
+  checkpoints: "packages/checkpoints/bench/read.mjs",
+};
+
 const COMMANDS = {
   atlas: (args) => program("packages/cli/dist/main.js", args),
   demo: (args) => program("examples/few-shots/dist/main.js", args),
-  bench: ([subject, ...args]) => (subject === "checkpoints" ? program("packages/checkpoints/bench/read.mjs", args) : program("packages/backend-cpu/bench/step.mjs", subject === undefined ? [] : [subject, ...args])),
+  bench: ([subject, ...args]) => {
+    const own = BENCHES[subject];
+    return own === undefined ? program(BENCHES.cpu, subject === undefined ? [] : [subject, ...args]) : program(own, args);
+  },
   zoo: (args) => zooProgram("main", args),
   "zoo:data": (args) => zooProgram("data", args),
   build: () => say("The packages are built."),
