@@ -22,11 +22,12 @@ interface Waiting {
 /** A copy that may be handed over: what the caller holds stays whole. */
 function handedOver(image: PixelImage | EncodedImage): { image: PixelImage | EncodedImage; buffer: ArrayBuffer } {
   if ("bytes" in image) {
-    const bytes = image.bytes.slice();
+    const bytes = new Uint8Array(image.bytes);
     return { image: { where: image.where, bytes }, buffer: bytes.buffer };
   }
   const { width, height, channels, palette } = image;
-  const data = image.data.slice();
+  // A Buffer's own slice would share its memory, and that of all images that lie in it.
+  const data = new Uint8Array(image.data);
   return { image: { width, height, channels, data, ...(palette === undefined ? {} : { palette: palette.slice() }) }, buffer: data.buffer };
 }
 

@@ -47,6 +47,15 @@ describe("pixel workers", () => {
     expect(await batches(workers, inMemory, transform)).toEqual(await batches(workers, inMemory, transform));
   });
 
+  it("copy images that lie in a file's buffer", async () => {
+    const bytes = Buffer.concat(Array.from({ length: 10 }, (_, i) => pixels(i)));
+    const buffered = memorySource({
+      name: "buffer", classNames: ["a", "b"], labels: inMemory.labels, width: SIDE, height: SIDE, channels: 3, data: bytes,
+    });
+    expect(await batches(workers, buffered)).toEqual(await batches(transformHere));
+    expect(bytes.length).toBe(10 * SIDE * SIDE * 3);
+  });
+
   it("decode the files of a folder, in every epoch the same", async () => {
     const { train } = await imageFolder(folder);
     expect(train.encoded).toBeDefined();
