@@ -5,7 +5,7 @@ import { knownModel, visionSpec } from "@atlas-tv/clip";
 import { blockwise, compileDefault, sizeOf } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { productFlops } from "./model-flops.mjs";
-import { measureProductRate } from "./product-rate.mjs";
+import { measureProductRate } from "../dist/device-rates.js";
 import { randomModel } from "./random-model.mjs";
 import { profilePrograms } from "./time-shares.mjs";
 
@@ -77,7 +77,7 @@ async function measure({ model, batch, vectors: n, threads, repeats, recompute, 
   }
   result.peakMegabytes = process.resourceUsage().maxRSS / 1024;
   encoder.dispose();
-  const gflops = await measureProductRate(threads);
+  const gflops = (await measureProductRate(threads)) / 1e9;
   const flops = productFlops(spec, batch);
   const floor = { step: flops.step / gflops / 1e6, forward: flops.forward / gflops / 1e6 };
   Object.assign(result, { gflops, floorMs: floor, stepRatio: result.stepMs.min / floor.step });

@@ -4,12 +4,13 @@ import { availableParallelism, cpus } from "node:os";
 import { dirname, join } from "node:path";
 import {
   compileDefault, InputError,
-  type Backend, type BackendReport, type CompiledEncoder, type CompileOptions, type Composition, type EncoderSpec,
+  type Backend, type BackendReport, type CompiledEncoder, type CompileOptions, type Composition, type DeviceRates, type EncoderSpec,
   type NamedHostTensors, type TaskVector,
 } from "@atlas-tv/core";
 import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
 import { CpuCompiledEncoder } from "./compiled-encoder.js";
+import { measureRates } from "./device-rates.js";
 
 export interface CpuBackendOptions {
   /** Threads of every program; default all cores. */
@@ -93,6 +94,11 @@ export class CpuBackend implements Backend {
       });
     }
     await tf.ready();
+  }
+
+  /** Of onnxruntime, which computes the encoders; the small operations on wasm are slower. */
+  measure(): Promise<DeviceRates> {
+    return measureRates(this.options.threads ?? availableParallelism());
   }
 
   async compile(

@@ -78,7 +78,7 @@ const LOAD = `
 
 /** @throws InputError that names the symbol or library that is missing. */
 export async function checkAddon(path: string, { signal }: CommandOptions = {}): Promise<AddonFacts> {
-  const env = { TF_CPP_MIN_LOG_LEVEL: process.env["TF_CPP_MIN_LOG_LEVEL"] ?? "2" };
+  const env = { TF_CPP_MIN_LOG_LEVEL: process.env["TF_CPP_MIN_LOG_LEVEL"] ?? "3" };
   const { status, stdout, stderr } = await runCommand(process.execPath, ["--eval", LOAD, path], { env, ...(signal && { signal }) });
   if (status === 0) return JSON.parse(stdout.trim().split("\n").at(-1)!) as AddonFacts;
   const symbol = /undefined symbol: (\S+?)[,\s]/.exec(`${stderr} `)?.[1];

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
-import { InputError } from "@atlas-tv/core";
+import { AbortedError, InputError } from "@atlas-tv/core";
 import { buildAddon, checkAddon, findCompiler, nodeHeaders } from "./addon-build.js";
 import { missingLibraries, visibleLibraries } from "./gpu-parts.js";
 import { addonPackage, readRuntime, RUNTIME_FILE, runtimeFolder, type BuiltKind, type Runtime, type RuntimeFacts } from "./runtime-folder.js";
@@ -119,6 +119,11 @@ class SetUp {
     return { ...(onLine && { onLine }), ...(signal && { signal }) };
   }
 
+  #download(requirement: string, sha256?: string): Promise<string> {
+    const onBytes = (bytes: number): void => this.#say(`  ${Math.round(bytes / 1e6)} MB`);
+    return downloadWheel(requirement, this.downloads, { ...this.#command, onBytes, ...(sha256 && { sha256 }) });
+  }
+
   /** TensorFlow from its wheel, under `site` as pip would lay it out: the libraries find each other by that. */
   async fromWheel(kind: RuntimeKind): Promise<TensorFlowFiles> {
     const { project, sha256, bytes, unpackedBytes } = RELEASE.wheels[kind];
@@ -126,7 +131,7 @@ class SetUp {
     const given = this.options.wheel;
     requireSpace(this.folder, unpackedBytes + (given === undefined ? bytes : 0));
     if (given === undefined) this.#say(`Downloading ${project} ${RELEASE.version} (${Math.round(bytes / 1e6)} MB) …`);
-    const wheel = given ?? (await downloadWheel(`${project}==${RELEASE.version}`, this.downloads, this.#command, sha256));
+    const wheel = given ?? (await this.#download(`${project}==${RELEASE.version}`, sha256));
     this.#say("Unpacking TensorFlow's libraries …");
     const names = await unpackWheel(wheel, (name) => TENSORFLOW_FILES.test(name), site, this.options.signal);
     const libraries = CC_LIBRARIES.map((name) => `tensorflow/${name}`);
@@ -145,7 +150,7 @@ class SetUp {
     requireSpace(this.folder, CUDA_LIBRARY_BYTES);
     for (const requirement of cudaRequirements(site)) {
       this.#say(`Downloading ${requirement.replace("==", " ")} …`);
-      const wheel = await downloadWheel(requirement, this.downloads, this.#command);
+      const wheel = await this.#download(requirement);
       await unpackWheel(wheel, (name) => NVIDIA_FILES.test(name), site, this.options.signal);
       await rm(wheel);
     }
@@ -169,7 +174,6 @@ class SetUp {
       searchPath: kind === "linked" ? libraryFolder : `$ORIGIN/${relative(this.work, libraryFolder)}`, output: addon,
     }, this.#command);
     const { version } = await checkAddon(addon, this.#command);
-    if (kind !== "linked") await rm(files.headers, { recursive: true });
     const facts: RuntimeFacts = {
       schema: 1, kind, tensorflow: version, addonVersion: sources.version, addon: basename(addon),
       libraries: files.libraries.map((path) => (kind === "linked" ? path : relative(this.work, path))),
@@ -235,6 +239,9 @@ export async function setUpRuntime(options: RuntimeSetUpOptions = {}): Promise<R
     await setUp.run(kind, sources);
     await replaceFolder(work, place);
     await rm(setUp.downloads, { recursive: true, force: true });
+  } catch (error) {
+    if (options.signal?.aborted === true) throw new AbortedError("cuda-setup was stopped; what was downloaded is kept for the next run", { cause: error });
+    throw error;
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -28,7 +28,7 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   NVIDIA_TF32_OVERRIDE: "0",
   TF_DETERMINISTIC_OPS: "1",
   TF_FORCE_GPU_ALLOW_GROWTH: "true",
-  TF_CPP_MIN_LOG_LEVEL: "2",
+  TF_CPP_MIN_LOG_LEVEL: "3",
 };
 
 /** Functions of `node:util` that tfjs-node 4.22 calls; Node 22 warns of them, Node 23 has removed them. */
@@ -59,7 +59,10 @@ function foreign(): LoadedTensorFlow | null {
  * @throws Error with the loader's message when a library or a symbol is missing.
  */
 export function loadTensorFlow(runtime: Runtime): LoadedTensorFlow {
-  if (loaded !== null) return loaded.tensorflow;
+  if (loaded !== null) {
+    if (loaded.path !== runtime.addon) throw new Error(`this process has loaded TensorFlow by ${loaded.path} already`);
+    return loaded.tensorflow;
+  }
   const other = foreign();
   if (other !== null) return other;
   const require = createRequire(import.meta.url);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { createReadStream, createWriteStream, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -38,12 +38,31 @@ function wheelIn(folder: string, project: string): string | null {
   return name === undefined ? null : join(folder, name);
 }
 
+/** How often a download tells how far it is. */
+const REPORT_MS = 5000;
+
+/** Bytes of the files under a folder; those that vanish meanwhile count nothing. */
+function bytesUnder(folder: string): number {
+  const files = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : [];
+  return files.reduce((sum, file) => {
+    const found = statSync(join(folder, file), { throwIfNoEntry: false });
+    return sum + (found?.isFile() === true ? found.size : 0);
+  }, 0);
+}
+
+export interface DownloadOptions extends CommandOptions {
+  /** Told every few seconds how many bytes are here. */
+  readonly onBytes?: (bytes: number) => void;
+  /** Of the file; one that differs is refused and removed. */
+  readonly sha256?: string;
+}
+
 /**
  * Downloads one wheel through pip, from whatever index pip is set up for; one that lies there already is kept.
  * @param requirement `name==version`.
- * @param sha256 of the file; a file that differs is refused and removed.
  */
-export async function downloadWheel(requirement: string, folder: string, options: CommandOptions, sha256?: string): Promise<string> {
+export async function downloadWheel(requirement: string, folder: string, options: DownloadOptions = {}): Promise<string> {
+  const { onBytes, sha256, ...command } = options;
   mkdirSync(folder, { recursive: true });
   const project = requirement.split("==")[0]!;
   let failure = "";
@@ -51,7 +70,15 @@ export async function downloadWheel(requirement: string, folder: string, options
     const [program, ...prefix] = (await findPip()) as [string, ...string[]];
     const flags = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--progress-bar=off", "--disable-pip-version-check"];
     const tags = ["--implementation=cp", `--python-version=${RELEASE.python}`, `--abi=${RELEASE.abi}`, "--abi=none", `--platform=${RELEASE.platform}`];
-    const { stderr } = await runCommand(program, [...prefix, "download", ...flags, ...tags, "--dest", folder, requirement], options);
+    // What pip has of a file so far lies in its temporary folder, which is ours to watch and to remove.
+    const arriving = join(folder, "arriving");
+    mkdirSync(arriving, { recursive: true });
+    const watch = setInterval(() => onBytes?.(bytesUnder(arriving)), REPORT_MS);
+    const run = runCommand(program, [...prefix, "download", ...flags, ...tags, "--dest", folder, requirement], { ...command, env: { TMPDIR: arriving } });
+    const { stderr } = await run.finally(async () => {
+      clearInterval(watch);
+      await rm(arriving, { recursive: true, force: true });
+    });
     failure = stderr.trim().split("\n").at(-1) ?? "";
   }
   const path = wheelIn(folder, project);

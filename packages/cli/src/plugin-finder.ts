@@ -127,6 +127,30 @@ export async function registerNamed(container: DependencyContainer, specifiers: 
   for (const specifier of specifiers) addPlugin(container, await load(entryOf(specifier), `--plugin ${specifier}`));
 }
 
+/** A plug-in of this project's own that is not there, or does not load. */
+export interface AbsentPlugin {
+  readonly id: string;
+  /** What is missing, and how to get it. */
+  readonly missing: string;
+}
+
+/** Registers this project's plug-ins of a kind, as far as they are installed. @returns those that are not. */
+export async function registerOwn(container: DependencyContainer, kind: PluginKind): Promise<AbsentPlugin[]> {
+  const { prefix, ours } = PACKAGES[kind];
+  const known = new Set(registered(container, kind).map(({ id }) => id));
+  const absent: AbsentPlugin[] = [];
+  for (const id of ours.filter((name) => !known.has(name))) {
+    const entry = packageEntry(prefix + id);
+    try {
+      if (entry === null) absent.push({ id, missing: `the package: npm install ${prefix}${id}` });
+      else addPlugin(container, await load(entry, prefix + id));
+    } catch (error) {
+      absent.push({ id, missing: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  return absent;
+}
+
 /**
  * The plug-in of that kind and name: one already registered, or an installed package that is named after it.
  * @param where what asks for it, for the message; default the flag of that kind.

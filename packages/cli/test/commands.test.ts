@@ -53,17 +53,40 @@ describe("atlas doctor", () => {
     const { status, out } = await atlas("doctor");
     expect(status).toBe(0);
     for (const text of ["cpu", "linear", "cross-entropy", "MNIST", "mini-clip"]) expect(out).toContain(text);
+    // Products and reads of the CPU in giga a second, to three digits.
+    expect(out).toMatch(/^cpu +yes +\d[\d.e+]+ +\d[\d.e+]+ /m);
+    expect(out).toMatch(/^cpu: onnxruntime-node \d/m);
+  });
+
+  test("shows this project's other backends, usable or with what is missing", async () => {
+    const { out } = await atlas("doctor");
+    for (const id of ["cuda", "webgpu"]) {
+      expect(out).toMatch(new RegExp(`^${id} +(yes|no) `, "m"));
+      expect(out).toMatch(new RegExp(`^${id}: (missing )?\\S`, "m"));
+    }
   });
 
   test("--json prints one document", async () => {
     const { out } = await atlas("doctor", "--json");
     const report = JSON.parse(out) as {
       node: string;
-      backends: { id: string; usable: boolean; versions: Record<string, string> }[];
+      backends: {
+        id: string;
+        usable: boolean;
+        versions: Record<string, string>;
+        missing: string[];
+        measured: { flops: number; bytesPerSecond: number } | null;
+      }[];
       datasets: { name: string }[];
     };
     expect(report.node).toBe(process.versions.node);
-    expect(report.backends).toEqual([expect.objectContaining({ id: "cpu", usable: true, missing: [] })]);
+    expect(report.backends.map(({ id }) => id).sort()).toEqual(["cpu", "cuda", "webgpu"]);
+    expect(report.backends[0]).toMatchObject({ id: "cpu", usable: true, missing: [] });
+    for (const { usable, missing, measured } of report.backends) {
+      expect(missing.length === 0).toBe(usable);
+      expect(measured !== null).toBe(usable);
+      for (const rate of Object.values(measured ?? { flops: 1 })) expect(rate).toBeGreaterThan(0);
+    }
     expect(Object.keys(report.backends[0]!.versions)).toContain("onnxruntime-node");
     expect(report.datasets.map(({ name }) => name)).toContain("MNIST");
   });
@@ -296,7 +319,7 @@ describe("atlas finetune", () => {
 });
 
 describe("--help", () => {
-  test.each(["doctor", "inspect", "finetune", "few-shots", "eval", "merge"])(
+  test.each(["doctor", "cuda-setup", "inspect", "finetune", "few-shots", "eval", "merge"])(
     "of %s fits the terminal and ends with the flags of every command",
     async (name) => {
       const { status, out } = await atlas(name, "--help");

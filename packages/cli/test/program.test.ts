@@ -198,6 +198,14 @@ describe("the program", () => {
     expect(err).toContain("atlas: nothing.safetensors\n  got: no such file");
   });
 
+  test("refuses what cuda-setup cannot build with, and writes nothing", async () => {
+    const before = filesIn(folder.path);
+    const { status, out, err } = await start(folder.path, "cuda-setup", "--tensorflow", "nowhere", "--runtime", "runtimes").ended;
+    expect({ status, out }).toEqual({ status: 2, out: "" });
+    expect(err).toMatch(/^atlas: (--tensorflow|cuda-setup)\n {2}got: .*\n {2}expected: .*\n {2}next: /);
+    expect(filesIn(folder.path)).toEqual(before);
+  });
+
   test("prints its version", async () => {
     const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
     expect(await start(folder.path, "--version").ended).toMatchObject({ status: 0, out: `${version}\n`, err: "" });

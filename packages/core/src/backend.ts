@@ -1,5 +1,6 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core";
 import type { Composition, NamedArrays } from "./composition.js";
+import type { DeviceRates } from "./device-rates.js";
 import type { EncoderSpec } from "./encoder-spec.js";
 import type { NamedHostTensors } from "./state-dict.js";
 import type { TaskVector } from "./task-vector.js";
@@ -34,6 +35,11 @@ export interface Backend {
   probe(): Promise<BackendReport>;
   /** Registers and selects the tfjs backend that heads and objectives run on. Idempotent. */
   activate(): Promise<void>;
+  /**
+   * A short probe of what computes encoders, after `activate`. Without this method it is the active tfjs backend
+   * (`measureTensorRates`).
+   */
+  measure?(): Promise<DeviceRates>;
   /**
    * @param base   θ0: every block of `spec.blocks` (and buffer) by name, shapes as specified.
    * @param vectors n task vectors with the blocks of `spec`; a block that a vector lacks counts as zero.

@@ -11,6 +11,7 @@ export * from "./composition.js";
 export * from "./cross-entropy-objective.js";
 export * from "./default-encoder.js";
 export * from "./dense.js";
+export * from "./device-rates.js";
 export * from "./element-type.js";
 export * from "./encoder-spec.js";
 export * from "./entropy-objective.js";

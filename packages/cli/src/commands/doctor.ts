@@ -1,9 +1,11 @@
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { listDatasets } from "@atlas-tv/datasets";
-import { registered } from "@atlas-tv/core";
+import { measureTensorRates, registered, type Backend, type BackendReport, type DeviceRates } from "@atlas-tv/core";
 import type { Command } from "commander";
+import type { DependencyContainer } from "tsyringe";
 import { compositionRoot } from "../composition-root.js";
 import { findModel, DEFAULT_MODEL } from "../loaded-model.js";
+import { registerOwn } from "../plugin-finder.js";
 import { addSharedFlags, type SharedFlags } from "../shared-flags.js";
 import { table, type Terminal } from "../terminal.js";
 
@@ -22,14 +24,51 @@ async function defaultModel(): Promise<
   }
 }
 
+/** What a backend says of itself, and what its device achieved; null where it is not usable. */
+interface BackendFindings extends BackendReport {
+  readonly id: string;
+  readonly measured: DeviceRates | null;
+}
+
+async function examine(backend: Backend): Promise<BackendFindings> {
+  const report = { id: backend.id, ...(await backend.probe()) };
+  if (!report.usable) return { ...report, measured: null };
+  try {
+    await backend.activate();
+    return { ...report, measured: await (backend.measure?.() ?? measureTensorRates()) };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ...report, usable: false, measured: null, missing: [`a device that computes: ${reason}`] };
+  }
+}
+
+/** Every backend of this project and of `--plugin`, one after another: two would share the machine while they are measured. */
+async function examineBackends(container: DependencyContainer): Promise<BackendFindings[]> {
+  const absent = await registerOwn(container, "backend");
+  const found: BackendFindings[] = [];
+  for (const backend of registered(container, "backend")) found.push(await examine(backend));
+  return [...found, ...absent.map(({ id, missing }) => ({ id, usable: false, device: "not installed", versions: {}, missing: [missing], measured: null }))];
+}
+
+/** A table of backends, their versions, and below it what is missing, a line each. */
+function describeBackends(backends: readonly BackendFindings[]): string {
+  const rate = (amount: number | undefined, unit: number): string => (amount === undefined ? "" : (amount / unit).toPrecision(3));
+  const rows = backends.map(({ id, usable, device, measured }) => [
+    id, usable ? "yes" : "no", rate(measured?.flops, 1e9), rate(measured?.bytesPerSecond, 1e9), device,
+  ]);
+  const versions = backends.filter(({ usable }) => usable).map(({ id, versions: all }) => {
+    return `${id}: ${Object.entries(all).map(([name, version]) => `${name} ${version}`).join(", ")}`;
+  });
+  const missing = backends.flatMap(({ id, missing: parts }) => parts.map((part) => `${id}: missing ${part}`));
+  return [table([["backend", "usable", "GFLOP/s", "GB/s", "device"], ...rows]), ...versions, ...missing].join("\n");
+}
+
 /** `atlas doctor`: what is installed and usable, and how to get what is not. */
 export function addDoctor(program: Command, terminal: Terminal): void {
   const command = program.command("doctor").description("show backends, plug-ins, data sets and models that are usable here");
   addSharedFlags(command).action(async (flags: SharedFlags) => {
     const container = await compositionRoot(flags.plugin);
-    const backends = await Promise.all(
-      registered(container, "backend").map(async (backend) => ({ id: backend.id, ...(await backend.probe()) })),
-    );
+    const backends = await examineBackends(container);
     const report = {
       node: process.versions.node,
       cores: availableParallelism(),
@@ -47,10 +86,7 @@ export function addDoctor(program: Command, terminal: Terminal): void {
     terminal.out(
       `Node ${report.node}, ${report.cores} cores, ${gib(report.memoryGiB.free)} of ${gib(report.memoryGiB.total)} GiB free\n`,
     );
-    terminal.out(
-      table([["backend", "usable", "device"], ...backends.map(({ id, usable, device }) => [id, usable ? "yes" : "no", device])]),
-    );
-    for (const { id, missing } of backends) for (const what of missing) terminal.out(`${id}: missing ${what}`);
+    terminal.out(describeBackends(backends));
     terminal.out(`\nadapters: ${report.adapters.join(", ")}\nobjectives: ${report.objectives.join(", ")}\n`);
     terminal.out(
       table([
