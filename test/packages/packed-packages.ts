@@ -14,7 +14,6 @@ export interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
-  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
 }
 
 export interface PublicPackage {
@@ -70,7 +69,7 @@ export async function packAll(packages: readonly PublicPackage[], folder: string
 
 /**
  * A workspace outside the repository with one project per package, which depends on that package's tarball, core's
- * and the peers it cannot do without. Nothing is hoisted: a project and a package reach only what they declare.
+ * and its peers alone. Nothing is hoisted: a project and a package reach only what they declare.
  * @param extra what the projects' own code needs from the registry.
  * @returns the folder of each project by package id
  */
@@ -85,8 +84,7 @@ export async function installPacked(
   const settings = ["packages: [projects/*]", "hoist: false", "autoInstallPeers: false", "strictPeerDependencies: true", "overrides:", ...overrides];
   const projects = new Map(packages.map(({ id }) => [id, join(folder, "projects", id)]));
   for (const { id, manifest } of packages) {
-    const needed = (name: string): boolean => !name.startsWith("@atlas-tv/") && manifest.peerDependenciesMeta?.[name]?.optional !== true;
-    const peers = Object.entries(manifest.peerDependencies ?? {}).filter(([name]) => needed(name));
+    const peers = Object.entries(manifest.peerDependencies ?? {}).filter(([name]) => !name.startsWith("@atlas-tv/"));
     const dependencies = { ...extra, ...Object.fromEntries(peers), "@atlas-tv/core": local("core"), [manifest.name]: local(id) };
     mkdirSync(projects.get(id)!, { recursive: true });
     writeFileSync(join(projects.get(id)!, "package.json"), JSON.stringify({ name: `uses-${id}`, private: true, type: "module", dependencies }));

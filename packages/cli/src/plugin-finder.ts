@@ -136,7 +136,7 @@ export interface AbsentPlugin {
 
 /** Registers this project's plug-ins of a kind, as far as they are installed. @returns those that are not. */
 export async function registerOwn(container: DependencyContainer, kind: PluginKind): Promise<AbsentPlugin[]> {
-  const { prefix, ours } = PACKAGES[kind];
+  const { prefix, ours } = KINDS[kind];
   const known = new Set(registered(container, kind).map(({ id }) => id));
   const absent: AbsentPlugin[] = [];
   for (const id of ours.filter((name) => !known.has(name))) {

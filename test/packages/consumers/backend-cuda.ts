@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { CudaBackend, setUpRuntime } from "@atlas-tv/backend-cuda";
 import { InputError } from "@atlas-tv/core";
 
-// The package with TensorFlow's kernels is an optional peer, and is not installed here.
-const { usable, missing } = await new CudaBackend({ allowCpu: true }).probe();
+// Nothing is built here: what is missing is said, and nothing is computed on the CPU instead.
+const { usable, missing } = await new CudaBackend({ runtime: "runtimes", allowCpu: true }).probe();
 assert.equal(usable, false);
-assert.match(missing[0]!, /npm install --ignore-scripts @tensorflow\/tfjs-node-gpu/);
-await assert.rejects(new CudaBackend().activate(), InputError);
-await assert.rejects(setUpRuntime({ kind: "cpu", folder: "runtime" }), InputError);
+assert.match(missing[0]!, /^the addon of @tensorflow\/tfjs-node-gpu .*atlas cuda-setup/);
+assert.match(missing[1]!, /^libtensorflow: wanted /);
+await assert.rejects(new CudaBackend({ runtime: "runtimes" }).activate(), InputError);
+await assert.rejects(setUpRuntime({ tensorflow: "nowhere", folder: "runtimes" }), InputError);
