@@ -4,8 +4,8 @@ import { CpuBackend } from "@atlas-tv/backend-cpu";
 import { knownModel, visionSpec } from "@atlas-tv/clip";
 import { blockwise, compileDefault, sizeOf } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { productFlops } from "./model-flops.mjs";
 import { measureProductRate } from "../dist/device-rates.js";
+import { productFlops } from "./model-flops.mjs";
 import { randomModel } from "./random-model.mjs";
 import { profilePrograms } from "./time-shares.mjs";
 
