@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { measureProductRate } from "../dist/device-rates.js";
 import { productFlops } from "./model-flops.mjs";
 import { randomModel } from "./random-model.mjs";
+import { resNetFlops } from "./resnet-flops.mjs";
 import { profilePrograms } from "./time-shares.mjs";
 
 const WARM_UPS = 2;
@@ -78,7 +79,7 @@ async function measure({ model, batch, vectors: n, threads, repeats, recompute, 
   result.peakMegabytes = process.resourceUsage().maxRSS / 1024;
   encoder.dispose();
   const gflops = (await measureProductRate(threads)) / 1e9;
-  const flops = productFlops(spec, batch);
+  const flops = (spec.family === "resnet" ? resNetFlops : productFlops)(spec, batch);
   const floor = { step: flops.step / gflops / 1e6, forward: flops.forward / gflops / 1e6 };
   Object.assign(result, { gflops, floorMs: floor, stepRatio: result.stepMs.min / floor.step });
   if (features) result.featuresRatio = result.featuresMs.min / floor.forward;

@@ -2,7 +2,7 @@
  * Milliseconds of a training step and of features, and their ratios to the time that the needed matrix products alone
  * take on this machine; where the time goes; memory. Each case runs in a process of its own.
  *
- *     npm run bench -- [--only mini|vit-b-32|vit-l-14] [--vectors 1,4,8,21] [--repeats 5] [--threads 2] [--json FILE]
+ *     npm run bench -- [--only mini|vit-b-32|vit-l-14|rn50] [--vectors 1,4,8,21] [--repeats 5] [--threads 2] [--json FILE]
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -23,11 +23,12 @@ const { values: flags } = parseArgs({
 
 const numbers = (text) => text.split(",").map(Number);
 
-/** ViT-L/14 is slow and large: it is measured when it is asked for. */
+/** ViT-L/14 is slow and large, RN50 another family: they are measured when they are asked for. */
 const MODELS = {
   mini: { model: "mini-CLIP", batch: 64, vectors: [8], withDefault: true, asked: false },
   "vit-b-32": { model: "ViT-B-32", batch: 32, vectors: [1, 4, 8, 21], withDefault: false, asked: false },
   "vit-l-14": { model: "ViT-L-14", batch: 16, vectors: [8], withDefault: false, asked: true, recompute: true },
+  rn50: { model: "RN50", batch: 8, vectors: [2], withDefault: false, asked: true },
 };
 
 const CASE = fileURLToPath(new URL("case.mjs", import.meta.url));
