@@ -25,6 +25,9 @@ export const CHROMIUM_FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
 ];
 
+/** Beside them, for WebGPU; without a graphics card, SwiftShader computes on the processor. */
+export const WEBGPU_FLAGS = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+
 function* candidates() {
   if (process.env.CHROMIUM) yield process.env.CHROMIUM;
   for (const name of NAMES) {

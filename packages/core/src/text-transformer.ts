@@ -19,8 +19,10 @@ export function textFeatures(spec: TextTransformerSpec, parameters: Parameters, 
   const rows = tf.reshape(positioned, [batch * contextLength, width]) as Tensor2D;
   const out = residualBlocks(rows, spec, batch, causalMask(contextLength), prefix, parameters);
 
+  // Of equal ids the earlier counts more: backends differ in which of equal values argMax takes.
+  const ranks = tf.add(tf.mul(ids, contextLength), tf.range(contextLength - 1, -1, -1));
   const starts = tf.mul(tf.range(0, batch, 1, "int32"), tf.scalar(contextLength, "int32"));
-  const ends = tf.add(starts, tf.argMax(ids, 1)) as Tensor1D;
+  const ends = tf.add(starts, tf.argMax(ranks, 1)) as Tensor1D;
   const last = layerNorm(gatherRows(out, ends), `${prefix}ln_final`, parameters);
   return matrixProduct(last, parameters(`${prefix}text_projection`)) as Tensor2D;
 }

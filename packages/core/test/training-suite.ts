@@ -1,13 +1,13 @@
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { visionSpec } from "@atlas-tv/clip";
 import {
-  blockwise, constantSchedule, cosineSchedule, difference, encode, isotropic, learn, lossAndGradients, SlicedCrossEntropyObjective,
+  AbortedError, blockwise, constantSchedule, cosineSchedule, difference, encode, isotropic, learn, lossAndGradients, SlicedCrossEntropyObjective,
   type Backend, type Composition, type LearnerState, type ProgressEvent, type SlicedBatch,
 } from "../src/index.js";
 import {
   closeTo, fixtureBatchCount, fixtureBatchSize, fixtureCheckpoint, fixtureHead, fixtureImages, fixtureJson, fixtureLabels,
-  fixtureTensors, floats, tolerance,
+  fixtureTensors, floats, requireBelow, tolerance,
 } from "./fixture-files.js";
 
 interface Run {
@@ -37,12 +37,20 @@ const COMPOSITIONS: Modes = {
 
 /** Keeps the cross-entropy of each part when the loss was last computed. */
 class WatchedObjective extends SlicedCrossEntropyObjective {
-  seen: number[] = [];
+  #seen: tf.Tensor | null = null;
 
   override entropies(features: tf.Tensor2D, batch: SlicedBatch): tf.Scalar[] {
     const entropies = super.entropies(features, batch);
-    this.seen = entropies.map((entropy) => entropy.dataSync()[0]!);
+    this.#seen?.dispose();
+    this.#seen = tf.keep(tf.stack(entropies));
     return entropies;
+  }
+
+  /** Whoever takes them owns them. */
+  takeSeen(): tf.Tensor {
+    const seen = this.#seen!;
+    this.#seen = null;
+    return seen;
   }
 }
 
@@ -81,8 +89,11 @@ async function slicedBatch(run: Run, b: number): Promise<SlicedBatch> {
   return { images: await fixtureImages(b * size, (b + 1) * size), labels };
 }
 
-/** Twenty optimiser steps against the golden trajectories, on one backend. */
-export function trainingSuite(backend: Backend, names: readonly string[] = TRAINING_RUNS, modes = COMPOSITIONS): void {
+/**
+ * Optimiser steps against the golden trajectories, on one backend.
+ * @param most how many steps of each run; all of them by default.
+ */
+export function trainingSuite(backend: Backend, names: readonly string[] = TRAINING_RUNS, modes = COMPOSITIONS, most = Infinity): void {
   const golden = fixtureTensors("training/training.safetensors");
   const config = fixtureJson("checkpoints/open_clip_config.json");
 
@@ -107,11 +118,14 @@ export function trainingSuite(backend: Backend, names: readonly string[] = TRAIN
       const first = await lossAndGradients([{ ...batches[0]!.images, encoder: zero }], (features) => objective.loss(features, batches[0]!));
       closeTo(first.encoders.get(zero)!["coef"]!, await floats(golden, `${name}.grad_step1`), tolerance("training.grad_step1"), "first gradient");
       zero.dispose();
+      objective.takeSeen().dispose();
 
+      const length = Math.min(most, run.loss.length);
+      const controller = new AbortController();
       const states: LearnerState[] = [];
       const steps: Extract<ProgressEvent, { type: "step" }>[] = [];
-      const entropies: number[][] = [];
-      const { last } = await learn<SlicedBatch>({
+      const seen: tf.Tensor[] = [];
+      const learning = learn<SlicedBatch>({
         encoder,
         objective,
         batches: (epoch) => [batches[(epoch - 1) % count]!],
@@ -121,35 +135,47 @@ export function trainingSuite(backend: Backend, names: readonly string[] = TRAIN
         schedule: run.cosine ? cosineSchedule() : constantSchedule,
         clipNorm: run.max_norm,
         ...(run.lp_reg === null ? {} : { regulariser: { order: run.lp_reg } }),
-        save: (state) => { states.push(state); return Promise.resolve(); },
+        signal: controller.signal,
+        save: (state) => {
+          if (states.push(state) === length) controller.abort();
+          return Promise.resolve();
+        },
         onEvent: (event) => {
           if (event.type !== "step") return;
           steps.push(event);
-          entropies.push(objective.seen);
+          seen.push(objective.takeSeen());
         },
       });
-      closeTo(steps.map(({ loss }) => loss), run.loss, tolerance("training.loss"), "losses");
-      closeTo(steps.map(({ gradientNorm }) => gradientNorm), run.grad_norm, tolerance("training.grad_norm"), "gradient norms");
+      if (length < run.loss.length) await expect(learning).rejects.toThrow(AbortedError);
+      else await learning;
+      const entropies: number[] = [];
+      for (const tensor of seen) entropies.push(...await tensor.data());
+      tf.dispose(seen);
+      closeTo(steps.map(({ loss }) => loss), run.loss.slice(0, length), tolerance("training.loss"), "losses");
+      closeTo(steps.map(({ gradientNorm }) => gradientNorm), run.grad_norm.slice(0, length), tolerance("training.grad_norm"), "gradient norms");
       // TOLERANCES.md gives cross-entropies and gradient norms one limit.
-      closeTo(entropies.flat(), run.ce.flat(), tolerance("training.grad_norm"), "cross-entropies");
-      closeTo(steps.map(({ learningRate }) => learningRate), run.lr, tolerance("schedules"), "learning rates");
+      closeTo(entropies, run.ce.slice(0, length).flat(), tolerance("training.grad_norm"), "cross-entropies");
+      closeTo(steps.map(({ learningRate }) => learningRate), run.lr.slice(0, length), tolerance("schedules"), "learning rates");
 
       const limit = tolerance("training.coefficients_absolute", name);
-      const kept = [...golden.keys()].filter((tensor) => tensor.startsWith(`${name}.coef_after_`));
+      const prefix = `${name}.coef_after_`;
+      const stepOf = (key: string): number => Number(key.slice(prefix.length));
+      const kept = [...golden.keys()].filter((tensor) => tensor.startsWith(prefix) && stepOf(tensor) <= length);
       expect(kept.length).toBeGreaterThan(0);
       for (const key of kept) {
-        const step = Number(key.slice(`${name}.coef_after_`.length));
         const want = await floats(golden, key);
-        const got = states[step - 1]!.values["coef"]!;
-        expect(Math.max(...want.map((value, i) => Math.abs(value - got[i]!))), key).toBeLessThanOrEqual(limit);
+        const got = states[stepOf(key) - 1]!.values["coef"]!;
+        requireBelow(Math.max(...want.map((value, i) => Math.abs(value - got[i]!))), limit, key);
         // Blocks without a difference have no gradient: their coefficients stay exactly 0.
         want.forEach((value, i) => { if (value === 0) expect(got[i], `${key}[${i}]`).toBe(0); });
       }
-      const final = await encoder.compose(last);
-      const features = await encode(final, batches[0]!.images);
-      closeTo(await features.data(), await floats(golden, `${name}.final_features_batch0`), tolerance("training.final_features"), "final features");
-      features.dispose();
-      final.dispose();
+      if (length === run.loss.length) {
+        const final = await encoder.compose(states.at(-1)!.values);
+        const features = await encode(final, batches[0]!.images);
+        closeTo(await features.data(), await floats(golden, `${name}.final_features_batch0`), tolerance("training.final_features"), "final features");
+        features.dispose();
+        final.dispose();
+      }
       encoder.dispose();
     }, TIMEOUT_MS);
   });

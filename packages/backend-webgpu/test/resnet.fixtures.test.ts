@@ -1,0 +1,4 @@
+import { resNetSuite } from "../../core/test/resnet-suite.js";
+import { onWebGpu } from "./node-device.js";
+
+onWebGpu("the ResNet on webgpu", resNetSuite);
