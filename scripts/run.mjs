@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { setUpBrowser } from "./browser.mjs";
 import { runChild } from "./child.mjs";
 import { withLock } from "./setup-lock.mjs";
+import { parity } from "./parity.mjs";
 import { endWith, setUp } from "./setup.mjs";
 import { runTests } from "./test-run.mjs";
 import { CACHE, findPnpm, ROOT, runTool, say, SetupError } from "./toolchain.mjs";
@@ -82,6 +83,7 @@ const COMMANDS = {
   "check:packages": (args) => runTests(["test/packages/", ...args], callerFolder),
   "setup:cuda": setUpCudaRuntime,
   "test:cuda-runtime": testCudaRuntime,
+  parity: (args) => parity(args, callerFolder),
   lint,
   changeset: (args) => node([tool("@changesets/cli", "bin.js"), ...args]),
 };

@@ -5,7 +5,7 @@ import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, describe, it } from "vitest";
 import { CHROMIUM_FLAGS, findChromium, HOW_TO_GET_CHROMIUM, WEBGPU_FLAGS } from "../../scripts/browser.mjs";
 import { ROOT } from "../../scripts/toolchain.mjs";
-import { recordDeviation, FIXTURES, type Deviation } from "../../packages/core/test/fixture-bytes.js";
+import { FIXTURES, recordDevice, recordDeviation, type Deviation } from "../../packages/core/test/fixture-bytes.js";
 import type { FixturePage } from "./fixture-bytes-in-browser.js";
 
 /** WebGPU is for secure pages; localhost is one, and nothing listens there: the test answers itself. */
@@ -25,7 +25,7 @@ const sources: Plugin = {
 
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(here, "suites-in-browser.ts")], plugins: [sources], bundle: true, write: false, platform: "browser", format: "iife",
+    entryPoints: [join(here, "suites-in-browser.ts")], plugins: [sources], bundle: true, write: false, platform: "browser", format: "esm",
     target: "es2022", define: { "process.env.NODE_ENV": '"test"' }, tsconfig: join(ROOT, "tsconfig.base.json"), logLevel: "silent",
   });
   return outputFiles[0]!.text;
@@ -53,7 +53,8 @@ async function openPage(browser: Browser): Promise<Page> {
     const read = async (name: string): Promise<[string, Uint8Array]> => [name, new Uint8Array(await (await fetch(`/${name}`)).arrayBuffer())];
     (globalThis as unknown as FixturePage).atlasFixtures = Object.fromEntries(await Promise.all(names.map(read)));
   }, files);
-  await page.addScriptTag({ content: await bundle() });
+  await page.addScriptTag({ content: await bundle(), type: "module" });
+  await page.waitForFunction(() => "atlasSuites" in globalThis);
   return page;
 }
 
@@ -61,6 +62,7 @@ const executablePath = findChromium();
 const browser = executablePath === null ? null : await chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS, ...WEBGPU_FLAGS] });
 const page = browser === null ? null : await openPage(browser);
 const report = await page?.evaluate(() => (globalThis as unknown as TestPage).atlasSuites.probe());
+if (report?.usable === true) recordDevice({ backend: "webgpu-chromium", device: report.device });
 const why = report === undefined ? `no Chromium was found. To run it, ${HOW_TO_GET_CHROMIUM}.` : report.missing.join("; ");
 
 afterAll(() => browser?.close());

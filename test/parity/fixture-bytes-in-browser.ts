@@ -9,6 +9,10 @@ export interface FixturePage {
 const page = globalThis as unknown as FixturePage;
 page.atlasDeviations = [];
 
+export function fixturePath(file: string): string {
+  return file;
+}
+
 export function fixtureBytes(file: string): Uint8Array {
   const bytes = page.atlasFixtures[file];
   if (bytes === undefined) throw new Error(`no fixture file "${file}"`);

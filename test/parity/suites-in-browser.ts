@@ -1,14 +1,20 @@
 import { WebGpuBackend } from "@atlas-tv/backend-webgpu";
+import { lppSuite } from "../../packages/adapters-lpp/test/lpp-suite.js";
+import { tipSuite } from "../../packages/adapters-tip/test/tip-suite.js";
 import { textSuite } from "../../packages/clip/test/text-suite.js";
 import { compositionSuite } from "../../packages/core/test/composition-suite.js";
 import { encoderSuite } from "../../packages/core/test/encoder-suite.js";
 import { resNetSuite } from "../../packages/core/test/resnet-suite.js";
 import { trainingSuite } from "../../packages/core/test/training-suite.js";
-import { STEPS, RUNS } from "../../packages/backend-webgpu/test/short-runs.js";
+import { ufmSuite } from "../../packages/objective-ufm/test/ufm-suite.js";
+import { PARTITION_CASES } from "../../packages/peft-partition/test/partition-cases.js";
+import { STEPS } from "../../packages/backend-webgpu/test/short-runs.js";
 import { runTest, testNames } from "./vitest-in-browser.js";
 
 const backend = new WebGpuBackend();
-for (const suite of [encoderSuite, compositionSuite, resNetSuite, textSuite]) suite(backend);
-trainingSuite(backend, RUNS, undefined, STEPS);
+for (const suite of [encoderSuite, resNetSuite, textSuite, tipSuite, lppSuite, ufmSuite]) suite(backend);
+compositionSuite(backend);
+compositionSuite(backend, PARTITION_CASES);
+trainingSuite(backend, ["fewshot_blockwise"], undefined, STEPS);
 
 Object.assign(globalThis, { atlasSuites: { testNames, runTest, probe: () => backend.probe() } });

@@ -5,6 +5,8 @@ type Body = () => unknown;
 
 const tests = new Map<string, Body>();
 const suites: string[] = [];
+/** What is to be done before the tests of a suite. */
+const preparations = new Map<string, Body>();
 
 chai.use(JestExtend);
 chai.use(JestChaiExpect);
@@ -15,6 +17,11 @@ function assertion(value: unknown, message?: string): ReturnType<typeof chai.exp
 }
 
 export const expect = Object.assign(assertion, { getState: () => getState(assertion as never), setState: (state: object) => setState(state, assertion as never) });
+
+/** Done before every test rather than once: what the suites prepare may be done again. */
+export function beforeAll(body: Body): void {
+  preparations.set(suites.join(" > "), body);
+}
 
 export function describe(name: string, define: () => void): void {
   suites.push(name);
@@ -31,7 +38,9 @@ function each(rows: readonly unknown[]): (name: string, body: (...row: unknown[]
     for (const row of rows) {
       const values = Array.isArray(row) ? (row as unknown[]) : [row];
       let next = 0;
-      add(name.replace(/%s/g, () => String(values[next++])), () => body(...values));
+      const fields = values[0] as Record<string, unknown>;
+      const title = name.replace(/%s/g, () => String(values[next++])).replace(/\$([a-z]+)/g, (_, field: string) => String(fields[field]));
+      add(title, () => body(...values));
     }
   };
 }
@@ -43,5 +52,6 @@ export const testNames = (): string[] => [...tests.keys()];
 
 export async function runTest(name: string): Promise<void> {
   expect.setState({ currentTestName: name });
+  for (const [suite, prepare] of preparations) if (name.startsWith(suite)) await prepare();
   await tests.get(name)!();
 }

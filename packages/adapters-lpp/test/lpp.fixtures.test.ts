@@ -1,27 +1,10 @@
-import { CpuBackend } from "@atlas-tv/backend-cpu";
-import { crossEntropy, lossAndGradients, PlainBackend, unitRows } from "@atlas-tv/core";
-import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it } from "vitest";
+import { unitRows } from "@atlas-tv/core";
+import { describe, expect, it } from "vitest";
+import { presentBackends } from "../../../test/parity/present-backends.js";
 import { closeTo, floats, tolerance } from "../../core/test/fixture-files.js";
-import { PLAIN_BACKENDS } from "../../core/test/plain-backends.js";
-import { classify, largestEigenvalue, lppStart, textEmbeddings, lppLogits, type LppParameters } from "../src/index.js";
-import { descendAdamW, descendBlockwise } from "../src/lpp-descent.js";
-import { batches, expected, golden, head, shots, start, storedSteps } from "./golden-shots.js";
-
-const classes = head.classNames.length;
-
-async function queryLogits(parameters: LppParameters): Promise<Float32Array> {
-  const query = await floats(golden, "query_features");
-  const rows = tf.tensor2d(query, [query.length / head.width, head.width]);
-  const logits = classify(head, parameters, rows);
-  const values = Float32Array.from(await logits.data<"float32">());
-  tf.dispose([rows, logits]);
-  return values;
-}
-
-function copy({ weight, bias, alpha }: LppParameters): LppParameters {
-  return { weight: weight.slice(), bias: bias.slice(), alpha: alpha.slice() };
-}
+import { largestEigenvalue, lppStart } from "../src/index.js";
+import { expected, golden, head, shots } from "./golden-shots.js";
+import { lppSuite } from "./lpp-suite.js";
 
 describe("LP++ starts", () => {
   it("from the golden weights, blend and step sizes", async () => {
@@ -33,73 +16,8 @@ describe("LP++ starts", () => {
     closeTo(weightRate, expected.lpp_init.lr_w, limit, "lr_w");
     closeTo(alphaRate, expected.lpp_init.lr_alpha, limit, "lr_alpha");
     closeTo(largestEigenvalue(unitRows(shots), head.width), expected.lpp_init.lambda_max, limit, "λmax");
-    expect(parameters.bias).toEqual(new Float32Array(classes));
+    expect(parameters.bias).toEqual(new Float32Array(head.classNames.length));
   });
 });
 
-const backends = [...PLAIN_BACKENDS.map((name) => new PlainBackend(name)), new CpuBackend()];
-
-describe.each(backends.map((backend, i) => [`${backend.id} ${i}`, backend] as const))("LP++ on %s", (_name, backend) => {
-  beforeAll(() => backend.activate());
-
-  it("gives the golden logits, and loss and gradients of the first batch", async () => {
-    const limit = tolerance("adapters.lpp_gradients");
-    closeTo(await queryLogits(start.parameters), await floats(golden, "lpp.query_logits_init"), limit, "query logits");
-    const rows = batches[0]!;
-    const { weight, bias, alpha } = start.parameters;
-    const { loss, extra } = await lossAndGradients([], (_features, tensors) => {
-      const unit = tf.gather(tf.tensor2d(unitRows(shots), [shots.labels.length, head.width]), tf.tensor1d(rows, "int32"));
-      const text = tf.matMul(unit, tf.transpose(tf.tensor2d(textEmbeddings(head).unit, [classes, head.width])));
-      return crossEntropy(lppLogits(unit, text as tf.Tensor2D, tensors), rows.map((row) => shots.labels[row]!));
-    }, {
-      weight: { values: weight, shape: [classes, head.width] }, bias: { values: bias, shape: [classes] }, alpha: { values: alpha, shape: [classes] },
-    });
-    closeTo(loss, expected.lpp_loss_batch0, limit, "loss");
-    closeTo(extra["weight"]!, await floats(golden, "lpp.grad_weight"), limit, "weight");
-    closeTo(extra["bias"]!, await floats(golden, "lpp.grad_bias"), limit, "bias");
-    closeTo(extra["alpha"]!, await floats(golden, "lpp.grad_alpha_vec"), limit, "alpha");
-  });
-
-  it.each([["lpp_official", "accumulated"], ["lpp_official_alpha_grad_reset", "current"]] as const)("follows %s", async (run, alphaGradient) => {
-    const limit = tolerance("adapters.lpp_official");
-    const { loss } = expected[run]!;
-    const losses: number[] = [];
-    const after: LppParameters[] = [];
-    const before = tf.memory().numTensors;
-    await descendBlockwise({
-      head, shots, start, epochs: loss.length, alphaInterval: 10, alphaGradient,
-      onEpoch: (epoch) => { losses.push(epoch.loss); after.push(copy(epoch.parameters)); },
-    });
-    expect(tf.memory().numTensors).toBe(before);
-    closeTo(losses, loss, limit, "losses");
-    const steps = storedSteps(run, "weight");
-    expect(steps).toContain(loss.length);
-    for (const step of steps) {
-      const { weight, bias, alpha } = after[step - 1]!;
-      closeTo(weight, await floats(golden, `${run}.weight_after_${step}`), limit, `weight after ${step}`);
-      closeTo(bias, await floats(golden, `${run}.bias_after_${step}`), limit, `bias after ${step}`);
-      closeTo(alpha, await floats(golden, `${run}.alpha_vec_after_${step}`), limit, `alpha after ${step}`);
-    }
-    closeTo(await queryLogits(after.at(-1)!), await floats(golden, `${run}.query_logits_after_${loss.length}`), limit, "query logits");
-  });
-
-  it.each([["lpp_train_as_coded_alpha_frozen", false], ["lpp_train_all_params_lr_temp", true]] as const)("follows %s", async (run, learnAlpha) => {
-    const limit = tolerance("adapters.lpp_adamw");
-    const { loss, lr, grad_norm: norms } = expected[run]!;
-    const seen: { loss: number; factor: number; gradientNorm: number; parameters: LppParameters }[] = [];
-    const learned = await descendAdamW({
-      head, shots, start, learnAlpha, steps: loss.length, batch: (step) => batches[step % batches.length]!,
-      onStep: ({ values, ...step }) => { seen.push({ ...step, parameters: copy({ ...start.parameters, ...values }) }); },
-    });
-    closeTo(seen.map((step) => step.loss), loss, limit, "losses");
-    closeTo(seen.map(({ factor }) => factor * start.weightRate), lr!, tolerance("adapters.lpp_init"), "rates");
-    closeTo(seen.map(({ gradientNorm }) => gradientNorm), norms!, limit, "gradient norms");
-    for (const step of storedSteps(run, "adapter.weight")) {
-      const { weight, bias, alpha } = seen[step - 1]!.parameters;
-      closeTo(weight, await floats(golden, `${run}.adapter.weight_after_${step}`), limit, `weight after ${step}`);
-      closeTo(bias, await floats(golden, `${run}.adapter.bias_after_${step}`), limit, `bias after ${step}`);
-      closeTo(alpha, await floats(golden, `${run}.alpha_vec_after_${step}`), limit, `alpha after ${step}`);
-    }
-    closeTo(await queryLogits(learned), await floats(golden, `${run}.query_logits_after_${loss.length}`), limit, "query logits");
-  });
-});
+for (const backend of presentBackends) lppSuite(backend);

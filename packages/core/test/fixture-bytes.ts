@@ -19,16 +19,29 @@ export interface Deviation {
   readonly limit: number;
 }
 
-/** The bytes of a fixture file, e.g. `fixtureBytes("encoder/encoder.safetensors")`. */
+/** Path of a fixture file, e.g. `fixturePath("encoder/encoder.safetensors")`. */
+export function fixturePath(file: string): string {
+  return join(FIXTURES, file);
+}
+
 export function fixtureBytes(file: string): Uint8Array {
-  return readFileSync(join(FIXTURES, file));
+  return readFileSync(fixturePath(file));
 }
 
 export function fixtureExists(file: string): boolean {
-  return existsSync(join(FIXTURES, file));
+  return existsSync(fixturePath(file));
+}
+
+function record(entry: object): void {
+  if (DEVIATIONS !== "") appendFileSync(DEVIATIONS, `${JSON.stringify(entry)}\n`);
 }
 
 /** Keeps a deviation for the table of all backends. */
 export function recordDeviation(deviation: Deviation): void {
-  if (DEVIATIONS !== "") appendFileSync(DEVIATIONS, `${JSON.stringify(deviation)}\n`);
+  record(deviation);
+}
+
+/** Keeps what a backend computed on. */
+export function recordDevice(computed: { readonly backend: string; readonly device: string }): void {
+  record(computed);
 }

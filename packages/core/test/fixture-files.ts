@@ -7,7 +7,7 @@ import type {
 } from "../src/index.js";
 import { fixtureBytes, recordDeviation } from "./fixture-bytes.js";
 
-export { fixtureExists } from "./fixture-bytes.js";
+export { fixtureExists, fixturePath } from "./fixture-bytes.js";
 
 /** A fixture's JSON document. */
 export function fixtureJson(file: "checkpoints/open_clip_config.json"): ClipConfigInput;
@@ -125,7 +125,7 @@ type Tolerance = number | "exact" | null;
 const LOOSE_BACKENDS: readonly string[] = ["tensorflow", "webgl", "webgpu"];
 
 /** The column for numbers of the tfjs backend that is active now. */
-function activeColumn(): Column {
+export function activeColumn(): Column {
   return LOOSE_BACKENDS.includes(tf.getBackend()) ? "loose" : "f32";
 }
 

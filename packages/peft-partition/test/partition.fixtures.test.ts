@@ -1,17 +1,12 @@
-import { CpuBackend } from "@atlas-tv/backend-cpu";
-import { PlainBackend } from "@atlas-tv/core";
+import { presentBackends } from "../../../test/parity/present-backends.js";
 import { compositionSuite } from "../../core/test/composition-suite.js";
-import { PLAIN_BACKENDS } from "../../core/test/plain-backends.js";
 import { runsOf, trainingSuite } from "../../core/test/training-suite.js";
-import { partition } from "../src/index.js";
-import { GOLDEN_MASKS, RELEASED_MASKS } from "./golden-masks.js";
+import { PARTITION_CASES } from "./partition-cases.js";
 
-const CASES = {
-  partitioned_all_blocks: { make: () => partition(GOLDEN_MASKS), mode: "standard", storage: "F16" },
-  partitioned_reference: { make: () => partition(RELEASED_MASKS), mode: "standard", storage: "F16" },
-} as const;
+/** Steps on a graphics device, which may be a processor in disguise. */
+const FEW_STEPS = 5;
 
-for (const backend of [...PLAIN_BACKENDS.map((name) => new PlainBackend(name)), new CpuBackend()]) {
-  compositionSuite(backend, CASES);
-  trainingSuite(backend, runsOf(CASES), CASES);
+for (const backend of presentBackends) {
+  compositionSuite(backend, PARTITION_CASES);
+  trainingSuite(backend, runsOf(PARTITION_CASES), PARTITION_CASES, backend.id === "webgpu" ? FEW_STEPS : Infinity);
 }
