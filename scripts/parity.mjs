@@ -59,7 +59,7 @@ export function parityTable(records) {
     "",
     line(["case", ...COLUMNS.map(({ title }) => title)]),
     line(["---", ...COLUMNS.map(() => "---")]),
-    ...[...cases].map(([name, row]) => line([name, ...COLUMNS.map(({ id }) => cell(row.get(id)))])),
+    ...[...cases].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, row]) => line([name, ...COLUMNS.map(({ id }) => cell(row.get(id)))])),
   ].join("\n");
 }
 

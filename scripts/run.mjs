@@ -68,13 +68,17 @@ const BENCHES = {
   checkpoints: "packages/checkpoints/bench/read.mjs",
 };
 
+/** A subject, or `--backend NAME`: a training step on a backend that computes with tfjs. */
+function bench(args) {
+  if (args.some((argument) => /^--backend(=|$)/.test(argument))) return program("scripts/backend-bench.mjs", args);
+  const own = BENCHES[args[0]];
+  return own === undefined ? program(BENCHES.cpu, args) : program(own, args.slice(1));
+}
+
 const COMMANDS = {
   atlas: (args) => program("packages/cli/dist/main.js", args),
   demo: (args) => program("examples/few-shots/dist/main.js", args),
-  bench: ([subject, ...args]) => {
-    const own = BENCHES[subject];
-    return own === undefined ? program(BENCHES.cpu, subject === undefined ? [] : [subject, ...args]) : program(own, args);
-  },
+  bench,
   zoo: (args) => zooProgram("main", args),
   "zoo:data": (args) => zooProgram("data", args),
   build: () => say("The packages are built."),

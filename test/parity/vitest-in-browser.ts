@@ -38,9 +38,7 @@ function each(rows: readonly unknown[]): (name: string, body: (...row: unknown[]
     for (const row of rows) {
       const values = Array.isArray(row) ? (row as unknown[]) : [row];
       let next = 0;
-      const fields = values[0] as Record<string, unknown>;
-      const title = name.replace(/%s/g, () => String(values[next++])).replace(/\$([a-z]+)/g, (_, field: string) => String(fields[field]));
-      add(title, () => body(...values));
+      add(name.replace(/%s/g, () => String(values[next++])), () => body(...values));
     }
   };
 }

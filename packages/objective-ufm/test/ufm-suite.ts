@@ -31,7 +31,8 @@ export function ufmSuite(backend: Backend): void {
       registerGradients();
     });
 
-    it.each(expected.cases)("with $trusted above $thresh", async ({ trusted: mask, thresh, loss, n_pass: passing, grad_tensor: gradient }) => {
+    it.each(expected.cases.map((item) => [`${item.trusted} above ${item.thresh}`, item] as const))("with %s", async (_name, item) => {
+      const { trusted: mask, thresh, loss, n_pass: passing, grad_tensor: gradient } = item;
       const trusted = (await integers(golden, mask)).map((isTrusted, row) => (isTrusted === 1 ? targets[row]! : -1));
       const [weak, strong] = await Promise.all(["logits1", "logits2"].map(async (name) => tf.tensor2d(await floats(golden, name), shape)));
       const before = tf.memory().numTensors;
