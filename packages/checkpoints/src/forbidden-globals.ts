@@ -5,12 +5,15 @@ import type { PickleGlobal } from "./pickle-values.js";
  * nobody here: it tells people that the file in their hands would have attacked a program that calls what it names.
  */
 const MODULES: ReadonlySet<string> = new Set([
-  "os", "posix", "nt", "posixpath", "ntpath", "subprocess", "sys", "shutil", "socket", "ssl", "pty", "runpy", "code", "codeop", "ctypes",
-  "importlib", "imp", "pkgutil", "pip", "pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "webbrowser", "commands",
-  "multiprocessing", "threading", "_thread", "asyncio", "signal", "tempfile", "pathlib2", "io", "_io", "urllib", "urllib2", "http", "httplib",
-  "requests", "ftplib", "smtplib", "telnetlib", "platform", "timeit", "profile", "cProfile", "pdb", "bdb", "trace", "doctest", "unittest",
-  "inspect", "gc", "sqlite3", "venv", "ensurepip", "distutils", "setuptools", "atexit", "faulthandler", "idlelib", "lib2to3",
+  "os", "posix", "nt", "posixpath", "ntpath", "subprocess", "sys", "shutil", "socket", "ssl", "pty", "runpy", "codeop", "ctypes",
+  "importlib", "imp", "pkgutil", "pip", "pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "webbrowser",
+  "multiprocessing", "threading", "_thread", "asyncio", "tempfile", "io", "_io", "urllib", "urllib2", "http", "httplib", "requests",
+  "ftplib", "smtplib", "telnetlib", "timeit", "cProfile", "pdb", "bdb", "doctest", "sqlite3", "venv", "ensurepip", "distutils",
+  "setuptools", "atexit", "faulthandler", "idlelib", "lib2to3",
 ]);
+
+/** The same, of names that are also likely for folders of people's own programs: only what lies in them directly. */
+const PLAIN_MODULES: ReadonlySet<string> = new Set(["code", "commands", "trace", "profile", "signal", "platform", "inspect", "gc"]);
 
 const BUILTINS: ReadonlySet<string> = new Set(["builtins", "__builtin__", "__builtins__"]);
 
@@ -30,6 +33,6 @@ const PATHS: ReadonlySet<string> = new Set([
 /** Whether a name is one that only an attack has a use for. */
 export function isForbidden({ module, name, path }: PickleGlobal): boolean {
   const [top = ""] = module.split(".");
-  if (MODULES.has(top) || PATHS.has(path)) return true;
+  if (MODULES.has(top) || PLAIN_MODULES.has(module) || PATHS.has(path)) return true;
   return BUILTINS.has(module) && FUNCTIONS.has(name.split(".")[0]!);
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,6 +80,13 @@ describe("openCheckpoint", () => {
     await expect(openCheckpoint(join(folder, "missing"))).rejects.toThrow("ENOENT");
     await expect(openCheckpoint(folder)).rejects.toThrow("a folder");
     await expect(openCheckpoint(folder)).rejects.toThrow(InputError);
+  });
+
+  test("a pipe is refused, and not waited for", async (context) => {
+    context.skip(process.platform === "win32", "Windows has no pipes among its files");
+    const path = join(folder, "pipe");
+    execFileSync("mkfifo", [path]);
+    await expect(openCheckpoint(path)).rejects.toThrow("not a regular file");
   });
 
   test("tensors cannot be read once it is closed", async () => {

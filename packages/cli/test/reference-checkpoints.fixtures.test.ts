@@ -34,6 +34,7 @@ beforeAll(() => {
   layOut("named", ".safetensors", "zeroshot.safetensors");
   for (const model of ["legacy", "named"]) copy("open_clip_config.json", model, "open_clip_config.json");
   cpSync(fixturePath("checkpoints/hf"), at("hf"), { recursive: true });
+  copy("head_0.pt", "hf", `head_${TARGET}Val.pt`);
   writePictures(at(TARGET), Array.from({ length: classes[0]! }, (_, label) => `class ${label}`), { train: 4, test: 2 });
 });
 
@@ -58,10 +59,11 @@ describe("checkpoints of the reference implementation, as its own files", () => 
     for (const model of ["pickled", "legacy"]) expect(await coefficients(model), model).toEqual(expected);
   });
 
-  test("are evaluated: a whole module says what its architecture is", async () => {
+  test("are evaluated: a whole module says what its architecture is, and a Hugging Face folder has the same model", async () => {
     expect(existsSync(at("pickled", "open_clip_config.json"))).toBe(false);
     const evaluated = (model: string): Promise<unknown> => json("eval", "--model", at(model), "--target", at(TARGET));
     expect(await evaluated("pickled")).toEqual(await evaluated("named"));
+    expect(await evaluated("hf")).toEqual(await evaluated("named"));
   });
 
   test("are merged, from a folder and from files given one by one", async () => {
