@@ -92,7 +92,7 @@ export function fewShotRecipe({ preset, family, joint = false }: RecipeContext):
 /** Learning without labels, at test time (paper, section 4.4). */
 export function ufmRecipe({ preset }: RecipeContext): Recipe {
   const recipe: Recipe = { ...PAPER, lr: 1e-3, epochs: 10, schedule: "cosine" };
-  return preset === "default" ? recipe : published(preset, recipe);
+  return preset === "default" ? { ...recipe, lr: 0.03 } : published(preset, recipe);
 }
 
 /** Test images that are adapted to at most, for an answer within minutes on a laptop; Infinity: all, as published. */

@@ -52,10 +52,10 @@ export function ufmLoss(weak: Tensor2D, strong: Tensor2D, trusted: Int32Array, t
   });
 }
 
-/** Options of the objective. */
+/** Options of the objective; the defaults are the paper's, which README.md compares with others. */
 export const ufmOptions = z.strictObject({
-  exponent: z.number().positive().default(2),
-  confidence: z.enum(["raw", "sharpened"]).default("raw"),
+  exponent: z.number().positive().default(0.5),
+  confidence: z.enum(["raw", "sharpened"]).default("sharpened"),
   /** ω at the first step. */
   omegaStart: z.number().min(0).max(1).default(0.9),
   /** ω towards which it rises; no step reaches it. */
