@@ -86,7 +86,9 @@ describe("pixel workers", () => {
   it("start again after they were ended, and reject what waited then", async () => {
     const own = new PixelWorkers(1);
     expect(await batches(own)).toEqual(await batches(transformHere));
-    const waiting = own.run([await inMemory.image(0)], transformOf("affine"), new Random(1));
+    // So many that the thread is not done before it is ended.
+    const many = await Promise.all(Array.from({ length: 5000 }, () => inMemory.image(0)));
+    const waiting = own.run(many, transformOf("affine"), new Random(1));
     const outcome = expect(waiting).rejects.toThrow("ended");
     await own.end();
     await outcome;
