@@ -8,10 +8,13 @@ import { PickleError, type PickleFault } from "./pickle-error.js";
 import { PersistentReference, PickleGlobal, PickleRecord, type PickleMap, type PickleValue } from "./pickle-values.js";
 
 /** A pickle of a whole ViT-L/14 with its optimiser takes 100,000 operations; a list of all of ImageNet's indices 1.3 million. */
-const MAX_OPERATIONS = 2_000_000;
+const MAX_OPERATIONS = 1_500_000;
 
-/** Tuples, lists, dicts and records: an empty dict takes about 200 bytes of memory for one byte of pickle. */
-const MAX_CONTAINERS = 400_000;
+/**
+ * Tuples, lists, dicts and records: a ViT-L/14 with its optimiser has 20,000. An empty dict takes about 200 bytes of memory
+ * for one byte of pickle.
+ */
+const MAX_CONTAINERS = 150_000;
 
 const DAMAGED = "the file is damaged: get it again, or save it again";
 
