@@ -1,5 +1,5 @@
 import {
-  sizeOf, widen, zerosLike, type EncoderSpec, type GeneralComposition, type HostRules, type HostTensor, type IndexedBlock,
+  blockOf, sizeOf, widen, zerosLike, type EncoderSpec, type GeneralComposition, type HostRules, type HostTensor, type IndexedBlock,
   type NamedArrays, type NamedHostTensors, type NamedTensors, type TaskVector,
 } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
@@ -67,7 +67,7 @@ export class GeneralParameters implements ComposedParameters {
   }
 
   #vectors({ block }: IndexedBlock): (HostTensor | undefined)[] {
-    return this.model.vectors.map(({ blocks }) => blocks.get(block.name));
+    return this.model.vectors.map((vector) => blockOf(vector, block.name));
   }
 
   #tensors(at: IndexedBlock): tf.Tensor[] {

@@ -1,4 +1,4 @@
-import { zerosLike, type HostTensor, type NamedArrays, type ScalarComposition } from "@atlas-tv/core";
+import { multipliedOut, zerosLike, type HostTensor, type NamedArrays, type ScalarComposition } from "@atlas-tv/core";
 import { Tensor } from "onnxruntime-node";
 import type { BufferPool } from "./buffer-pool.js";
 import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
@@ -12,8 +12,13 @@ function hostSlice({ dtype, data }: HostTensor, from: number, to: number): Tenso
 }
 
 /** The inputs `t0`, `t1` … of one tile. */
-function tileOf({ vectors }: TiledBlock, from: number, to: number): Record<string, Tensor> {
-  return Object.fromEntries(vectors.map(({ tensor }, i) => [`t${i}`, hostSlice(tensor, from, to)]));
+function tileOf(vectors: readonly HostTensor[], from: number, to: number): Record<string, Tensor> {
+  return Object.fromEntries(vectors.map((tensor, i) => [`t${i}`, hostSlice(tensor, from, to)]));
+}
+
+/** The vectors of one block, those of low rank multiplied out for as long as the block is worked on. */
+function vectorsOf({ vectors }: TiledBlock): HostTensor[] {
+  return vectors.map(({ tensor }) => multipliedOut(tensor));
 }
 
 /** Runs the programs that scale, add and multiply task vectors. */
@@ -41,13 +46,14 @@ export class ScalarArithmetic {
   }
 
   async sumTiled(block: TiledBlock, weights: Float32Array, into: Float32Array): Promise<void> {
-    const elements = block.vectors.map(({ tensor }) => tensor.dtype);
+    const vectors = vectorsOf(block);
+    const elements = vectors.map(({ dtype }) => dtype);
     const base = block.base?.dtype ?? null;
     const program = await this.programs.get(`tile-sum/${base}/${elements.join()}`, () => tileSum(base, elements));
     const own = Float32Array.from(block.vectors, ({ index }) => weights[index]!);
     const w = floatTensor(own, [1, own.length]);
     for (const { from, to } of block.tiles) {
-      const feeds: Record<string, Tensor> = { w, ...tileOf(block, from, to) };
+      const feeds: Record<string, Tensor> = { w, ...tileOf(vectors, from, to) };
       if (block.base !== null) feeds["base"] = hostSlice(block.base, from, to);
       await program.run(feeds, { y: floatTensor(into.subarray(from, to), [1, to - from]) });
     }
@@ -73,14 +79,15 @@ export class ScalarArithmetic {
 
   /** ⟨gradient, τᵢ⟩ of a large block, n numbers; tiles are added in float64. */
   async productsTiled(block: TiledBlock, gradient: Float32Array): Promise<Float32Array> {
-    const elements = block.vectors.map(({ tensor }) => tensor.dtype);
+    const vectors = vectorsOf(block);
+    const elements = vectors.map(({ dtype }) => dtype);
     const program = await this.programs.get(`tile-products/${elements.join()}`, () => tileProducts(elements));
     const totals = new Float64Array(this.plan.n);
     const products = new Float32Array(elements.length);
     const y = floatTensor(products, [products.length, 1]);
     for (const { from, to } of block.tiles) {
       const g = floatTensor(gradient.subarray(from, to), [to - from, 1]);
-      await program.run({ g, ...tileOf(block, from, to) }, { y });
+      await program.run({ g, ...tileOf(vectors, from, to) }, { y });
       products.forEach((value, i) => { totals[block.vectors[i]!.index]! += value; });
     }
     return Float32Array.from(totals);

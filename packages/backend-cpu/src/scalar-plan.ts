@@ -1,5 +1,5 @@
 import {
-  sizeOf, widen, type EncoderSpec, type HostTensor, type IndexedBlock, type NamedHostTensors, type TaskVector,
+  sizeOf, widen, type EncoderSpec, type HostTensor, type IndexedBlock, type NamedHostTensors, type TaskVector, type TaskVectorBlock,
 } from "@atlas-tv/core";
 
 /** Blocks up to this size are widened once and handled many in one run: a run costs more than their arithmetic. */
@@ -24,7 +24,7 @@ export interface TiledBlock {
   readonly at: IndexedBlock;
   /** Null where only the sum of the vectors is wanted. */
   readonly base: HostTensor | null;
-  readonly vectors: readonly { readonly index: number; readonly tensor: HostTensor }[];
+  readonly vectors: readonly { readonly index: number; readonly tensor: TaskVectorBlock }[];
   readonly size: number;
   readonly tiles: readonly { readonly from: number; readonly to: number }[];
 }
@@ -44,14 +44,15 @@ function tilesOf(size: number, vectors: number): { from: number; to: number }[] 
   return Array.from({ length: count }, (_, i) => ({ from: i * length, to: Math.min(size, (i + 1) * length) }));
 }
 
-function stackOf(vectors: readonly (HostTensor | undefined)[], size: number): Float32Array {
+function stackOf(vectors: readonly (TaskVectorBlock | undefined)[], size: number): Float32Array {
   const stack = new Float32Array(vectors.length * size);
   vectors.forEach((vector, i) => { if (vector !== undefined) stack.set(widen(vector), i * size); });
   return stack;
 }
 
 /**
- * Base and vectors are referred to, not copied, but for small blocks and half-float blocks that no vector changes.
+ * Base and vectors are referred to, not copied, but for small blocks and half-float blocks that no vector changes. Blocks
+ * of low rank, however small, are multiplied out only while they are used.
  * @param base null for Σ wᵢ τᵢ alone.
  */
 export function scalarPlan(spec: EncoderSpec, base: NamedHostTensors | null, vectors: readonly TaskVector[]): ScalarPlan {
@@ -67,7 +68,7 @@ export function scalarPlan(spec: EncoderSpec, base: NamedHostTensors | null, vec
     const own = vectors.map(({ blocks }) => blocks.get(block.name));
     const present = own.flatMap((tensor, i) => (tensor === undefined ? [] : [{ index: i, tensor }]));
     if (present.length === 0) stacked.set(block.name, { at, base: start(), stack: null });
-    else if (size <= LARGEST_STACKED) stacked.set(block.name, { at, base: start(), stack: stackOf(own, size) });
+    else if (size <= LARGEST_STACKED && present.every(({ tensor }) => tensor.dtype !== "low-rank")) stacked.set(block.name, { at, base: start(), stack: stackOf(own, size) });
     else tiled.set(block.name, { at, base: from, vectors: present, size, tiles: tilesOf(size, present.length) });
   }
   return { n: vectors.length, stacked, tiled };

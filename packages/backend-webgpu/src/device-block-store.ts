@@ -1,4 +1,4 @@
-import { sizeOf, type BlockSpec, type BlockStore, type IndexedBlock, type TaskVector } from "@atlas-tv/core";
+import { blockOf, sizeOf, type BlockSpec, type BlockStore, type IndexedBlock, type TaskVector } from "@atlas-tv/core";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
@@ -37,7 +37,7 @@ export class DeviceBlockStore implements BlockStore {
   #partsOf(block: BlockSpec): readonly Part[] {
     const known = this.#parts.get(block.name);
     if (known !== undefined) return known;
-    const vectors = this.hostVectors.map(({ blocks }) => blocks.get(block.name));
+    const vectors = this.hostVectors.map((vector) => blockOf(vector, block.name));
     const size = sizeOf(block.shape);
     const packing: Packing = packingOf(vectors);
     const atOnce = Math.max(1, Math.floor(this.maxBytes / packedBytes(size, packing)));

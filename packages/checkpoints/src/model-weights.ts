@@ -1,12 +1,13 @@
 import {
   difference, readHostTensor,
-  type EncoderSpec, type HostTensor, type NamedHostTensors, type StateDict, type Storage, type StoredTensor, type TaskVector,
+  type EncoderSpec, type HostTensor, type NamedHostTensors, type StateDict, type Storage, type StoredTensor, type TaskVector, type TaskVectorBlock,
 } from "@atlas-tv/core";
 import { FORMAT_VERSION } from "./artefact.js";
 import { matchBlocks, requireFinite } from "./block-matching.js";
 import { canonicalTensors } from "./canonical-tensors.js";
 import { FORMATS } from "./file-kind.js";
 import { linearisedParameters } from "./linearised-tensors.js";
+import { lowRankBlock, separateFactors, withFactors } from "./low-rank-blocks.js";
 import type { WritableTensors } from "./safetensors-writer.js";
 
 const DAMAGED = "the file is damaged or its training diverged: take another checkpoint";
@@ -31,14 +32,20 @@ export async function loadBase(spec: EncoderSpec, dict: StateDict, where: string
 }
 
 /**
- * A task vector from a file that holds one: a difference, block by block. A block that the file lacks is zero.
+ * A task vector from a file that holds one: a difference, block by block, whole or as two factors of low rank. A block
+ * that the file lacks is zero.
  * @param name of the task vector, which messages and plots show; default the name of the file.
  * @throws InputError as `loadBase`.
  */
 export async function loadTaskVector(spec: EncoderSpec, dict: StateDict, where: string, name = where): Promise<TaskVector> {
-  const { blocks } = matchBlocks(spec, dict, where, { partial: true });
-  const loaded = new Map<string, HostTensor>();
+  const { full, factors } = separateFactors(dict, where);
+  const { blocks } = matchBlocks(spec, full, where, { partial: true });
+  const loaded = new Map<string, TaskVectorBlock>();
   for (const [block, tensor] of blocks) loaded.set(block, await readFinite(tensor, block, where));
+  for (const [block, { left, right }] of factors) {
+    const own = [await readFinite(left, `${block}.lora_left`, where), await readFinite(right, `${block}.lora_right`, where)] as const;
+    loaded.set(block, lowRankBlock(spec, block, ...own, where));
+  }
   return { name, blocks: loaded };
 }
 
@@ -77,5 +84,5 @@ export function taskVectorFile(
   about: Readonly<Record<string, string>> = {},
 ): { tensors: WritableTensors; metadata: Record<string, string> } {
   const metadata = { ...about, format: FORMATS.taskVector, version: String(FORMAT_VERSION), name: vector.name };
-  return { tensors: vector.blocks, metadata };
+  return { tensors: withFactors(vector.blocks), metadata };
 }

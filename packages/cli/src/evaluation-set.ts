@@ -2,6 +2,7 @@ import {
   accuracyOf,
   encodeAll,
   headLogits,
+  predictedLabels,
   validationTransform,
   type Accuracy,
   type ClassificationHead,
@@ -41,6 +42,11 @@ export class EvaluationSet {
   /** Top-1 accuracy of features of these images. */
   classify(features: LabelledFeatures): Promise<Accuracy> {
     return accuracyOf(features, (rows) => headLogits(this.head, rows));
+  }
+
+  /** What the head says about every image. */
+  async predict(encoder: ComposedEncoder): Promise<Int32Array> {
+    return predictedLabels(await this.features(encoder), (rows) => headLogits(this.head, rows));
   }
 
   async measure(encoder: ComposedEncoder): Promise<Accuracy> {

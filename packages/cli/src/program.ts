@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { addCudaSetUp } from "./commands/cuda-setup.js";
 import { addAddition } from "./commands/addition.js";
+import { addAnalyse } from "./commands/analyse.js";
 import { addDoctor } from "./commands/doctor.js";
 import { addEval } from "./commands/eval.js";
 import { addFewShots } from "./commands/few-shots.js";
@@ -24,6 +25,7 @@ const COMMANDS = [
   addAddition,
   addSearch,
   addEval,
+  addAnalyse,
   addMerge,
   addCudaSetUp,
 ];

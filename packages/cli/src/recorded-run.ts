@@ -19,6 +19,8 @@ export interface RunPlan {
   readonly path: string;
   /** The flag that names the folder. */
   readonly flag: string;
+  /** In front of the names of the run's own files; default nothing. */
+  readonly prefix?: string;
   /** Further files in the folder that the run writes. */
   readonly files?: readonly string[];
   /** In front of its progress. */
@@ -68,7 +70,8 @@ export async function recordedRun(
   work: (hooks: RunHooks, folder: RunFolder) => Promise<RunResult>,
 ): Promise<FinishedRun> {
   const { path, options, seed, hashes, backend, flags } = plan;
-  const place = { flag: plan.flag, ...(plan.files === undefined ? {} : { files: plan.files }) };
+  const { flag, prefix = "", files: further = [] } = plan;
+  const place = { flag, prefix, files: further };
   const folder = await RunFolder.open(path, { ...options, seed, hashes, backend: backend.id }, flags.resume, place);
   if (folder.isFinished) {
     const finished = await folder.finishedRun();

@@ -27,12 +27,23 @@ const FILES = {
   adapter: "adapter.safetensors",
 } as const;
 
-function requireFresh(folder: string, flag: string, files: readonly string[]): void {
+/** The folder of a run, and which files in it are the run's. */
+interface RunPlace {
+  /** The flag that names the folder. */
+  readonly flag: string;
+  /** In front of the run's own files. */
+  readonly prefix: string;
+  /** Further files that the run would replace. */
+  readonly files: readonly string[];
+}
+
+function requireFresh(folder: string, { flag, prefix, files }: RunPlace): void {
   const holds = (file: string): boolean => existsSync(join(folder, file));
-  const result = [...files, FILES.composition, FILES.adapter].find(holds);
-  const got = holds(FILES.run) ? "a finished run" : holds(FILES.state) ? "an unfinished run" : result;
+  const own = (file: keyof typeof FILES): string => prefix + FILES[file];
+  const result = [...files, own("composition"), own("adapter")].find(holds);
+  const got = holds(own("run")) ? "a finished run" : holds(own("state")) ? "an unfinished run" : result;
   if (got === undefined) return;
-  const goOn = holds(FILES.run) || holds(FILES.state) ? "go on with --resume, " : "";
+  const goOn = holds(own("run")) || holds(own("state")) ? "go on with --resume, " : "";
   throw new InputError({
     where: folder,
     got: `a folder that holds ${got}`,
@@ -46,28 +57,28 @@ export class RunFolder {
   private constructor(
     readonly path: string,
     readonly optionsHash: string,
+    readonly prefix: string,
   ) {}
 
   /**
    * Opens a folder for a run.
    * @param options whatever the result depends on; a saved state of other options is refused.
-   * @param place the flag that names the folder, and further files in it that a run would replace.
    * @throws InputError when it cannot be written, or holds results and `resume` was not asked for.
    */
   static async open(
     path: string,
     options: Readonly<Record<string, unknown>>,
     resume: boolean,
-    place: { readonly flag: string; readonly files?: readonly string[] },
+    place: RunPlace,
   ): Promise<RunFolder> {
     const folder = resolve(path);
     await assertWritable(folder);
-    if (!resume) requireFresh(folder, place.flag, place.files ?? []);
-    return new RunFolder(folder, await hashJson(options));
+    if (!resume) requireFresh(folder, place);
+    return new RunFolder(folder, await hashJson(options), place.prefix);
   }
 
   at(file: keyof typeof FILES): string {
-    return join(this.path, FILES[file]);
+    return join(this.path, this.prefix + FILES[file]);
   }
 
   get isFinished(): boolean {

@@ -1,7 +1,8 @@
 import { sameShape } from "./element-type.js";
 import { buffersOf, type EncoderSpec } from "./encoder-spec.js";
 import { InputError } from "./errors.js";
-import { isBuffer, widen, type HostTensor, type NamedHostTensors } from "./state-dict.js";
+import { isBuffer, widen, type LowRankTensor } from "./state-dict.js";
+import type { TaskVectorBlock } from "./task-vector.js";
 
 /** An error message names so many differences: enough to see the pattern. */
 const NAMED_DIFFERENCES = 3;
@@ -11,22 +12,30 @@ const DAMAGED = "the file is damaged or its training diverged: take another chec
 const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
 /** Index of the first value that is infinite or not a number, or −1. */
-function firstNonFinite(tensor: HostTensor): number {
+function firstNonFinite(tensor: TaskVectorBlock): number {
+  if (tensor.dtype === "low-rank") return Math.max(firstNonFinite(tensor.left), firstNonFinite(tensor.right));
   const { dtype, data } = tensor;
   // A half float whose exponent bits are all set is infinite or not a number.
   if (dtype === "F16") return data.findIndex((bits) => (bits & 0x7c00) === 0x7c00);
   return data.findIndex((value) => !Number.isFinite(value));
 }
 
+/** Whether the factors of a low-rank block give a matrix of its shape. */
+function isProduct({ shape, left, right }: LowRankTensor): boolean {
+  const [rows = -1, columns = -1] = shape;
+  const rank = right.shape[0] ?? -1;
+  return shape.length === 2 && sameShape(left.shape, [rows, rank]) && sameShape(right.shape, [rank, columns]);
+}
+
 /** Names that belong to this encoder's network and that its spec does not have: a deeper model, or another family. */
-function unexpected(spec: EncoderSpec, tensors: NamedHostTensors): string[] {
+function unexpected(spec: EncoderSpec, tensors: ReadonlyMap<string, TaskVectorBlock>): string[] {
   const known = new Set([...spec.blocks, ...buffersOf(spec)].map(({ name }) => name));
   const own = spec.family === "text" ? `${spec.prefix}transformer.` : spec.prefix;
   return [...tensors.keys()].filter((name) => name.startsWith(own) && !known.has(name) && !isBuffer(name));
 }
 
 /** Index of the first value of a buffer that cannot be: not finite, or a variance below zero; −1. */
-function firstImpossible(name: string, tensor: HostTensor): number {
+function firstImpossible(name: string, tensor: TaskVectorBlock): number {
   const bad = firstNonFinite(tensor);
   return bad < 0 && name.endsWith(".running_var") ? widen(tensor).findIndex((value) => value < 0) : bad;
 }
@@ -40,7 +49,7 @@ function firstImpossible(name: string, tensor: HostTensor): number {
  */
 export function checkBlocks(
   spec: EncoderSpec,
-  tensors: NamedHostTensors,
+  tensors: ReadonlyMap<string, TaskVectorBlock>,
   where: string,
   options: { partial?: boolean } = {},
 ): void {
@@ -52,6 +61,9 @@ export function checkBlocks(
       if (!options.partial) differences.push(`"${name}" is missing`);
     } else if (!sameShape(tensor.shape, shape)) {
       differences.push(`"${name}" is ${shapeText(tensor.shape)} instead of ${shapeText(shape)}`);
+    } else if (tensor.dtype === "low-rank" && !isProduct(tensor)) {
+      const factors = [tensor.left, tensor.right].map((factor) => shapeText(factor.shape)).join(" · ");
+      differences.push(`"${name}" is ${factors} instead of ${shapeText(shape)}`);
     }
   }
   differences.push(...unexpected(spec, tensors).map((name) => `"${name}" is unexpected`));

@@ -4,7 +4,7 @@ import { sizeOf } from "./element-type.js";
 import type { BlockSpec } from "./encoder-spec.js";
 import { InputError } from "./errors.js";
 import { widen, type HostTensor, type NamedHostTensors } from "./state-dict.js";
-import type { TaskVector } from "./task-vector.js";
+import { blockOf, type TaskVector } from "./task-vector.js";
 
 /** @throws InputError unless the coefficients have the sizes that the composition has for these blocks and n. */
 export function checkCoefficients(composition: Composition, blocks: readonly BlockSpec[], n: number, coefficients: NamedArrays): void {
@@ -74,7 +74,7 @@ export async function composeWeights(
     const from = base.get(block.name);
     if (from === undefined) throw new InputError({ where: `block "${block.name}"`, got: "nothing in the base model", expected: `shape [${block.shape.join(", ")}]` });
     const at: IndexedBlock = { block, index, count: blocks.length };
-    const own = vectors.map((vector) => vector.blocks.get(block.name));
+    const own = vectors.map((vector) => blockOf(vector, block.name));
     const values = widen(from);
     const data = composition.kind === "scalar"
       ? weightedSum(values, own, composition.weights(at, n, coefficients))

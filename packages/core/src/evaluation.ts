@@ -68,19 +68,24 @@ export async function predictAll(
   return { probabilities: all, classes };
 }
 
-/** Top-1 accuracy of a classifier on features that are at hand. */
-export async function accuracyOf(data: LabelledFeatures, logits: (features: Tensor2D) => Tensor2D): Promise<Accuracy> {
+/** The class that a classifier finds most probable, for features that are at hand. */
+export async function predictedLabels(data: LabelledFeatures, logits: (features: Tensor2D) => Tensor2D): Promise<Int32Array> {
   const total = data.labels.length;
   if (total === 0) throw new InputError({ where: "evaluation", got: "no images", expected: "at least one image" });
   const predictions = tf.tidy(() => tf.argMax(logits(tf.tensor2d(data.features, [total, data.width])), 1));
   try {
-    const predicted = await predictions.data();
-    let correct = 0;
-    data.labels.forEach((label, row) => { if (predicted[row] === label) correct++; });
-    return { correct, total, accuracy: correct / total };
+    return Int32Array.from(await predictions.data());
   } finally {
     predictions.dispose();
   }
+}
+
+/** Top-1 accuracy of a classifier on features that are at hand. */
+export async function accuracyOf(data: LabelledFeatures, logits: (features: Tensor2D) => Tensor2D): Promise<Accuracy> {
+  const predicted = await predictedLabels(data, logits);
+  const total = predicted.length;
+  const correct = data.labels.reduce((sum, label, row) => sum + (predicted[row] === label ? 1 : 0), 0);
+  return { correct, total, accuracy: correct / total };
 }
 
 /** Top-1 accuracy of an encoder with a zero-shot head. */

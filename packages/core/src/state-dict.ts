@@ -20,6 +20,14 @@ export type HostTensor =
 
 export type NamedHostTensors = ReadonlyMap<string, HostTensor>;
 
+/** A matrix `[rows, columns]` kept as the product `left [rows, r]` · `right [r, columns]` of two thin ones. */
+export interface LowRankTensor {
+  readonly dtype: "low-rank";
+  readonly shape: readonly number[];
+  readonly left: HostTensor;
+  readonly right: HostTensor;
+}
+
 /** State-dict entries that are not parameters, whatever the network. */
 const BUFFER = /\.(running_mean|running_var|num_batches_tracked|attn_mask)$/;
 
@@ -80,9 +88,33 @@ export async function readHostTensor(tensor: StoredTensor, name = "tensor"): Pro
   return { dtype: "F16", shape: tensor.shape, data: new Uint16Array(bytes.buffer, bytes.byteOffset, sizeOf(tensor.shape)) };
 }
 
-/** The values of a host tensor as float32; F32 is returned as it is, not copied. */
-export function widen(tensor: HostTensor): Float32Array {
-  return tensor.dtype === "F32" ? tensor.data : float16ToFloat32(tensor.data);
+function product({ shape, left, right }: LowRankTensor): Float32Array {
+  const [rows = 0, columns = 0] = shape;
+  const rank = right.shape[0]!;
+  const [a, b] = [widen(left), widen(right)];
+  const values = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    const into = values.subarray(row * columns, (row + 1) * columns);
+    for (let k = 0; k < rank; k++) {
+      const factor = a[row * rank + k]!;
+      for (let column = 0; column < columns; column++) into[column]! += factor * b[k * columns + column]!;
+    }
+  }
+  return values;
+}
+
+/** The values of a tensor as float32; F32 is returned as it is, not copied. */
+export function widen(tensor: HostTensor | LowRankTensor): Float32Array {
+  switch (tensor.dtype) {
+    case "F32": return tensor.data;
+    case "F16": return float16ToFloat32(tensor.data);
+    case "low-rank": return product(tensor);
+  }
+}
+
+/** A tensor with all its elements: a low-rank one is multiplied out, any other is returned as it is. */
+export function multipliedOut(tensor: HostTensor | LowRankTensor): HostTensor {
+  return tensor.dtype === "low-rank" ? { dtype: "F32", shape: tensor.shape, data: product(tensor) } : tensor;
 }
 
 /** A host tensor as a stored tensor, for writers. */

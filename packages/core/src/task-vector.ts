@@ -1,11 +1,25 @@
 import { sameShape, sizeOf } from "./element-type.js";
 import { InputError } from "./errors.js";
 import { float32ToFloat16 } from "./half.js";
-import { isBuffer, widen, type HostTensor, type NamedHostTensors } from "./state-dict.js";
+import { isBuffer, multipliedOut, widen, type HostTensor, type LowRankTensor, type NamedHostTensors } from "./state-dict.js";
+
+/** One block of a task vector; low-rank differences stay low-rank, and are multiplied out one block at a time. */
+export type TaskVectorBlock = HostTensor | LowRankTensor;
 
 /** τ = θ − θ0 by block name (paper, section 2). A block that is absent counts as zero. */
 export interface TaskVector {
   readonly name: string;
+  readonly blocks: ReadonlyMap<string, TaskVectorBlock>;
+}
+
+/** A block with all its elements, a low-rank one multiplied out; undefined where the vector is zero. */
+export function blockOf({ blocks }: TaskVector, name: string): HostTensor | undefined {
+  const own = blocks.get(name);
+  return own === undefined ? undefined : multipliedOut(own);
+}
+
+/** A task vector that has all its elements in memory. */
+export interface FullTaskVector extends TaskVector {
   readonly blocks: NamedHostTensors;
 }
 
@@ -28,7 +42,7 @@ function combine(
   b: TaskVector,
   storage: Storage,
   rule: (x: number, y: number) => number,
-): TaskVector {
+): FullTaskVector {
   const blocks = new Map<string, HostTensor>();
   for (const block of new Set([...a.blocks.keys(), ...b.blocks.keys()])) {
     const left = a.blocks.get(block);
@@ -45,7 +59,7 @@ function combine(
   return { name, blocks };
 }
 
-function map(name: string, vector: TaskVector, storage: Storage, rule: (x: number) => number): TaskVector {
+function map(name: string, vector: TaskVector, storage: Storage, rule: (x: number) => number): FullTaskVector {
   const blocks = new Map<string, HostTensor>();
   for (const [block, tensor] of vector.blocks) {
     const values = widen(tensor);
@@ -60,7 +74,7 @@ function map(name: string, vector: TaskVector, storage: Storage, rule: (x: numbe
  * τ = fine-tuned − base, computed in float32 and then stored as asked. Blocks are those of `base`, matched by name;
  * buffers are no parameters and have no part in it.
  */
-export function difference(name: string, base: NamedHostTensors, finetuned: NamedHostTensors, storage: Storage = "F16"): TaskVector {
+export function difference(name: string, base: NamedHostTensors, finetuned: NamedHostTensors, storage: Storage = "F16"): FullTaskVector {
   const blocks = new Map<string, HostTensor>();
   for (const [block, from] of base) {
     if (isBuffer(block)) continue;
@@ -79,28 +93,28 @@ export function difference(name: string, base: NamedHostTensors, finetuned: Name
 }
 
 /** −τ */
-export function negate(vector: TaskVector, storage: Storage = "F16"): TaskVector {
+export function negate(vector: TaskVector, storage: Storage = "F16"): FullTaskVector {
   return map(`-${vector.name}`, vector, storage, (x) => -x);
 }
 
 /** τa + τb */
-export function add(a: TaskVector, b: TaskVector, storage: Storage = "F16"): TaskVector {
+export function add(a: TaskVector, b: TaskVector, storage: Storage = "F16"): FullTaskVector {
   return combine(`${a.name} + ${b.name}`, a, b, storage, (x, y) => x + y);
 }
 
 /** τa − τb */
-export function subtract(a: TaskVector, b: TaskVector, storage: Storage = "F16"): TaskVector {
+export function subtract(a: TaskVector, b: TaskVector, storage: Storage = "F16"): FullTaskVector {
   return combine(`${a.name} - ${b.name}`, a, b, storage, (x, y) => x - y);
 }
 
 /** α τ */
-export function scale(vector: TaskVector, factor: number, storage: Storage = "F16"): TaskVector {
+export function scale(vector: TaskVector, factor: number, storage: Storage = "F16"): FullTaskVector {
   const alpha = Math.fround(factor);
   return map(`${factor} ${vector.name}`, vector, storage, (x) => alpha * x);
 }
 
 /** τᵖ element by element */
-export function power(vector: TaskVector, exponent: number, storage: Storage = "F16"): TaskVector {
+export function power(vector: TaskVector, exponent: number, storage: Storage = "F16"): FullTaskVector {
   return map(`(${vector.name})^${exponent}`, vector, storage, (x) => x ** exponent);
 }
 
@@ -122,7 +136,7 @@ export function applyVector(base: NamedHostTensors, vector: TaskVector, factor =
 }
 
 /** ⟨a, b⟩ of one block, accumulated in float64: products of fine-tuning steps underflow in half precision. */
-export function blockDot(a: HostTensor, b: HostTensor): number {
+export function blockDot(a: TaskVectorBlock, b: TaskVectorBlock): number {
   const x = widen(a);
   const y = widen(b);
   let sum = 0;

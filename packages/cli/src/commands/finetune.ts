@@ -1,11 +1,15 @@
 import { join } from "node:path";
-import { rawAndClamped, writeSafetensorsFile } from "@atlas-tv/checkpoints";
+import { rawAndClamped, writeSafetensorsFile, writeTaskVector } from "@atlas-tv/checkpoints";
 import {
   CrossEntropyObjective,
   dense,
   learn,
+  lora,
+  loraTaskVector,
   Random,
   trainingTransform,
+  type CompileOptions,
+  type Composition,
   type HostTensor,
   type NamedArrays,
   type NamedHostTensors,
@@ -14,6 +18,7 @@ import { batchCount, labelledBatches, splitTrainValidation } from "@atlas-tv/dat
 import type { Command } from "commander";
 import { activeBackend, compositionRoot } from "../composition-root.js";
 import { EvaluationSet, withComposed } from "../evaluation-set.js";
+import { addFinetuningModeFlag, sidesOf, type FinetuningModeFlags } from "../finetuning-mode.js";
 import { count, share, wholeFromZero } from "../flags.js";
 import { resumable } from "../interruption.js";
 import { addLearningFlags, learnerOptions, learningOf, type LearningFlags } from "../learning-flags.js";
@@ -25,10 +30,11 @@ import { loadTarget } from "../target-data.js";
 import { Remarks, type Terminal } from "../terminal.js";
 import { percent } from "../terminal-progress.js";
 
-interface FinetuneFlags extends TargetFlags, LearningFlags {
+interface FinetuneFlags extends TargetFlags, LearningFlags, FinetuningModeFlags {
   readonly warmup?: number;
   readonly labelSmoothing: number;
   readonly images?: number;
+  readonly loraRank?: number;
   readonly seed: number;
   readonly save: string;
   readonly resume: boolean;
@@ -43,7 +49,16 @@ interface Finetuned {
 }
 
 const VALIDATION_IMAGES = 500;
-const RESULT = "finetuned.safetensors";
+
+/** What is trained, and the file that keeps it. */
+interface Trained {
+  readonly composition: Composition;
+  readonly mode: NonNullable<CompileOptions["mode"]>;
+  /** In front of the names of all files: a task may have standard and linear ones side by side. */
+  readonly prefix: string;
+  readonly file: string;
+  write(path: string, values: NamedArrays): Promise<unknown>;
+}
 
 /** The fine-tuned image encoder; buffers are the base's, as they took part in training. */
 function asTensors({ spec, base }: LoadedModel, values: NamedArrays): NamedHostTensors {
@@ -54,6 +69,28 @@ function asTensors({ spec, base }: LoadedModel, values: NamedArrays): NamedHostT
   const tensors = new Map(learned);
   for (const [name, tensor] of base) if (!tensors.has(name)) tensors.set(name, tensor);
   return tensors;
+}
+
+function trained({ finetuningMode, loraRank, seed }: FinetuneFlags, model: LoadedModel, task: string): Trained {
+  const { mode } = sidesOf(finetuningMode);
+  const prefix = mode === "linearised" ? "linear_" : "";
+  if (loraRank === undefined) {
+    return {
+      composition: dense(),
+      mode,
+      prefix,
+      file: `${prefix}finetuned.safetensors`,
+      write: (path, values) => writeSafetensorsFile(path, asTensors(model, values), { format: "pt" }),
+    };
+  }
+  const about = { rank: String(loraRank) };
+  return {
+    composition: lora({ rank: loraRank, random: new Random(seed).fork("lora") }),
+    mode,
+    prefix,
+    file: `${prefix}task_vector.safetensors`,
+    write: (path, values) => writeTaskVector(path, loraTaskVector(task, model.spec.blocks, values), about),
+  };
 }
 
 async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Terminal): Promise<Finetuned> {
@@ -67,11 +104,13 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
   const recipe = finetuningRecipe({ preset: flags.preset, dataset: dataset.name, family: spec.family });
   const learning = learningOf(flags, flags.warmup === undefined ? recipe : { ...recipe, warmup: flags.warmup });
   const path = join(flags.save, model.folder.name, `${dataset.name}Val`);
+  const { composition, mode, prefix, file, write } = trained(flags, model, dataset.name);
   const plan = {
     command: "finetune",
     path,
     flag: "--save",
-    files: [RESULT, "task_vector.safetensors"],
+    prefix,
+    files: [`${prefix}finetuned.safetensors`, `${prefix}task_vector.safetensors`],
     label: dataset.name,
     options: {
       model: model.folder.name,
@@ -81,6 +120,8 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
       ...learning,
       labelSmoothing: flags.labelSmoothing,
       images: indices.length,
+      finetuningMode: flags.finetuningMode,
+      loraRank: flags.loraRank ?? null,
       threads: flags.threads ?? null,
     },
     seed: flags.seed,
@@ -100,7 +141,7 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
     const watchedImages = { source: dataset.train, indices: validation.subarray(0, VALIDATION_IMAGES) };
     const watched = new EvaluationSet(model, head, watchedImages, terminal.signal);
     const test = new EvaluationSet(model, head, { source: dataset.test }, terminal.signal);
-    const encoder = await backend.compile(spec, model.base, [], dense(), threadsOf(flags));
+    const encoder = await backend.compile(spec, model.base, [], composition, { mode, ...threadsOf(flags) });
     try {
       const accuracyAt = async (values: NamedArrays): Promise<number> =>
         (await withComposed(encoder, values, (composed) => test.measure(composed))).accuracy;
@@ -117,7 +158,7 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
         ...hooks,
       });
       const final = rawAndClamped({ test: await accuracyAt(last) }, { test: zeroShot });
-      await writeSafetensorsFile(join(folder.path, RESULT), asTensors(model, last), { format: "pt" });
+      await write(join(folder.path, file), last);
       return { zeroShot: { test: zeroShot }, final, history };
     } finally {
       encoder.dispose();
@@ -125,7 +166,7 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
   });
   return {
     target: dataset.name,
-    path: join(finished.path, RESULT),
+    path: join(finished.path, file),
     zeroShot: finished.zeroShot["test"]!,
     accuracy: finished.final["test"]!,
   };
@@ -134,8 +175,9 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
 /** `atlas finetune`: all parameters of the image encoder on one data set, text side frozen: what task vectors come from. */
 export function addFinetune(program: Command, terminal: Terminal): void {
   const command = program.command("finetune").description("fine-tune the image encoder on the target, to make a task vector");
-  addTargetFlags(command);
+  addFinetuningModeFlag(addTargetFlags(command), ["standard", "linear"]);
   addLearningFlags(command)
+    .option("--lora-rank <r>", "train factors of this rank on attention and MLP instead of all weights", count("--lora-rank"))
     .option("--warmup <steps>", "steps of linear warm-up (default: the preset's)", wholeFromZero("--warmup"))
     .option("--label-smoothing <share>", "of the cross-entropy", share("--label-smoothing"), 0)
     .option("--images <n>", "use so many training images (default: all)", count("--images"))

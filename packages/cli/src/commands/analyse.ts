@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import { assertWritable, writeFileAtomically } from "@atlas-tv/checkpoints";
+import { InputError } from "@atlas-tv/core";
+import type { Command } from "commander";
+import { coefficientsOf, cosinesOf, disentanglementOf, plotsOf, type Analysis } from "../analysis-run.js";
+import { activeBackend, compositionRoot } from "../composition-root.js";
+import { count, numberFlag } from "../flags.js";
+import { loadComposition } from "../loaded-composition.js";
+import { loadModel, loadVectors } from "../loaded-model.js";
+import { svgOf } from "../plots.js";
+import { addBackendFlags, addModelFlags, addVectorFlags, type ModelFlags, type VectorFlags } from "../shared-flags.js";
+import { Remarks, table, type Terminal } from "../terminal.js";
+
+interface AnalyseFlags extends ModelFlags, VectorFlags {
+  readonly composition?: string;
+  readonly disentanglement: boolean;
+  readonly scale: number;
+  readonly images?: number;
+  readonly dataLocation?: string;
+  readonly out: string;
+}
+
+async function analyse(flags: AnalyseFlags, remarks: Remarks, terminal: Terminal): Promise<{ analysis: Analysis; files: string[] }> {
+  const container = await compositionRoot(flags.plugin);
+  const backend = await activeBackend(container, flags.backend);
+  await assertWritable(flags.out);
+  const model = await loadModel(flags);
+  if (flags.composition !== undefined && flags.taskVectors !== undefined) {
+    throw new InputError({
+      where: "--task-vectors",
+      got: "task vectors beside --composition",
+      expected: "--composition alone: it names its own",
+    });
+  }
+  const where = flags.composition ?? "";
+  const loaded = flags.composition === undefined ? null : await loadComposition(container, model, where);
+  const vectors = loaded?.vectors ?? (await loadVectors(model, flags.taskVectors, ""));
+  const disentanglement = flags.disentanglement
+    ? await disentanglementOf(
+        {
+          backend,
+          model,
+          vectors,
+          learned: loaded === null ? null : { loaded, where },
+          scale: flags.scale,
+          ...(flags.images === undefined ? {} : { images: flags.images }),
+        },
+        flags,
+        { backend, remarks, signal: terminal.signal },
+      )
+    : null;
+  const analysis: Analysis = {
+    model: model.folder.name,
+    taskVectors: vectors.map(({ vector }) => vector.name),
+    cosines: cosinesOf(vectors),
+    coefficients: loaded === null ? null : coefficientsOf(model, loaded, where),
+    disentanglement,
+  };
+  const json = join(flags.out, "analysis.json");
+  await writeFileAtomically(json, [`${JSON.stringify(analysis, null, 2)}\n`]);
+  const files = [json];
+  for (const [name, plot] of Object.entries(plotsOf(analysis))) {
+    const path = join(flags.out, name);
+    await writeFileAtomically(path, [await svgOf(plot)]);
+    files.push(path);
+  }
+  return { analysis, files };
+}
+
+function matrixTable(title: string, names: readonly string[], matrix: readonly (readonly (number | null)[])[]): string {
+  const cell = (value: number | null): string => (value === null ? "" : value.toFixed(3));
+  return table([[title, ...names], ...matrix.map((row, i) => [names[i]!, ...row.map(cell)])]);
+}
+
+/** `atlas analyse`: how alike task vectors are, where coefficients are large, and how much vectors interfere. */
+export function addAnalyse(program: Command, terminal: Terminal): void {
+  const command = program.command("analyse").description("cosines of task vectors, learned coefficients, disentanglement error");
+  addVectorFlags(addModelFlags(command), "default: all of the model")
+    .option("--composition <file>", "a composition.safetensors: its vectors, and its coefficients by layer and kind of block")
+    .optionsGroup("Disentanglement error:")
+    .option("--disentanglement", "also measure it, on the test images of every task vector's own data set", false)
+    .option(
+      "--scale <number>",
+      "the coefficient of every vector, where no composition gives them",
+      numberFlag("--scale", () => true, "a number"),
+      0.3,
+    )
+    .option("--images <n>", "test images of each data set (default: all)", count("--images"))
+    .option("--data-location <dir>", "folder whose node_modules holds data packages (default: where you are, then atlas's own)")
+    .optionsGroup("Results:")
+    .option("--out <dir>", "folder for analysis.json and SVG files", join("runs", "analysis"));
+  addBackendFlags(command).action(async (flags: AnalyseFlags) => {
+    const remarks = new Remarks(terminal, flags.json);
+    const { analysis, files } = await analyse(flags, remarks, terminal);
+    if (flags.json) {
+      terminal.out(JSON.stringify({ ...analysis, files, notes: remarks.all }, null, 2));
+      return;
+    }
+    const { taskVectors, cosines, disentanglement } = analysis;
+    terminal.out(matrixTable("cosine", taskVectors, cosines));
+    if (disentanglement !== null) terminal.out(`\n${matrixTable("error on", taskVectors, disentanglement.errors)}`);
+    terminal.out(`\n${files.join("\n")}`);
+  });
+}

@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { visionSpec } from "@atlas-tv/clip";
+import { disentanglementError, groupCoefficients, InputError } from "../src/index.js";
+
+const spec = visionSpec(
+  {
+    embed_dim: 4,
+    vision_cfg: { image_size: 4, layers: 2, width: 8, head_width: 4, patch_size: 2 },
+    text_cfg: { context_length: 2, vocab_size: 4, width: 4, heads: 1, layers: 1 },
+  },
+  { includeLeftovers: true },
+);
+const m = spec.blocks.length;
+
+describe("coefficients by layer and kind", () => {
+  it("average the blocks of each place, vector by vector, and leave leftovers out", () => {
+    const coef = Float32Array.from({ length: 2 * m }, (_, i) => (i % 2 === 0 ? 1 : -3) * (i < m ? 1 : 10));
+    const groups = groupCoefficients(spec.blocks, coef);
+    const own = spec.blocks.filter(({ kind }) => kind !== "leftover");
+    expect(groups.reduce((sum, { count }) => sum + count, 0)).toBe(2 * own.length);
+    for (const { vector, layer, kind, count, mean, meanAbsolute } of groups) {
+      const values = spec.blocks.flatMap((block, j) => (block.layer === layer && block.kind === kind ? [coef[vector * m + j]!] : []));
+      expect(count).toBe(values.length);
+      expect(mean).toBeCloseTo(values.reduce((sum, value) => sum + value, 0) / count, 12);
+      expect(meanAbsolute).toBeCloseTo(values.reduce((sum, value) => sum + Math.abs(value), 0) / count, 12);
+    }
+  });
+
+  it("of another model are refused", () => {
+    expect(() => groupCoefficients(spec.blocks, new Float32Array(m + 1))).toThrow(InputError);
+  });
+});
+
+describe("the disentanglement error", () => {
+  it("is the share of labels that change", () => {
+    expect(disentanglementError(Int32Array.of(0, 1, 2, 2), Int32Array.of(0, 1, 1, 0))).toBe(0.5);
+  });
+
+  it("needs labels of the same images", () => {
+    expect(() => disentanglementError(Int32Array.of(0), Int32Array.of(0, 1))).toThrow(InputError);
+    expect(() => disentanglementError(new Int32Array(0), new Int32Array(0))).toThrow(InputError);
+  });
+});
