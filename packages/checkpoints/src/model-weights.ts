@@ -39,7 +39,8 @@ export async function loadBase(spec: EncoderSpec, dict: StateDict, where: string
  */
 export async function loadTaskVector(spec: EncoderSpec, dict: StateDict, where: string, name = where): Promise<TaskVector> {
   const { full, factors } = separateFactors(dict, where);
-  const { blocks } = matchBlocks(spec, full, where, { partial: true });
+  // A file of factors alone has no block to match.
+  const blocks = full.size === 0 && factors.size > 0 ? full : matchBlocks(spec, full, where, { partial: true }).blocks;
   const loaded = new Map<string, TaskVectorBlock>();
   for (const [block, tensor] of blocks) loaded.set(block, await readFinite(tensor, block, where));
   for (const [block, { left, right }] of factors) {

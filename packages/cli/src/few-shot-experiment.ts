@@ -8,6 +8,7 @@ import {
   type Backend,
   type ClassificationHead,
   type CompiledEncoder,
+  type CompileOptions,
   type Composition,
   type Dataset,
   type FittedAdapter,
@@ -48,6 +49,7 @@ export interface FewShotSetup {
   readonly dataset: Dataset;
   readonly head: ClassificationHead;
   readonly vectors: readonly TaskVector[];
+  readonly mode: NonNullable<CompileOptions["mode"]>;
   readonly objective: { readonly factory: ObjectiveFactory; readonly options: Readonly<Record<string, unknown>> };
   readonly adapter: ChosenAdapter | null;
   /** False: no coefficients are learned, and the adapter is fitted to the pre-trained model. */
@@ -215,6 +217,7 @@ export async function runFewShots(
   const { microBatch } = recipe.learning;
   const { spec, base } = setup.model;
   const encoder = await setup.backend.compile(spec, base, setup.vectors, composition, {
+    mode: setup.mode,
     ...(setup.threads === undefined ? {} : { threads: setup.threads }),
     ...(microBatch === null ? {} : { microBatch }),
   });

@@ -1,14 +1,16 @@
 import { hashSplits, rawAndClamped, type DatasetSplit } from "@atlas-tv/checkpoints";
-import { InputError, type Accuracy, type Composition } from "@atlas-tv/core";
+import { InputError, type Accuracy, type CompileOptions, type Composition, type NamedArrays } from "@atlas-tv/core";
 import { splitTrainValidation } from "@atlas-tv/datasets";
 import type { DependencyContainer } from "tsyringe";
 import { chosenAdapter, type AdapterFlags, type ChosenAdapter } from "./adapters.js";
+import { checkBudget, spendBudget, type BudgetFlags, type SpentBudget } from "./budget.js";
 import { activeBackend } from "./composition-root.js";
 import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
-import { fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup } from "./few-shot-experiment.js";
+import { fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup, type FewShotSplit } from "./few-shot-experiment.js";
+import { sidesOf, type FinetuningModeFlags } from "./finetuning-mode.js";
 import type { Subsample } from "./flags.js";
 import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
-import { headHash, loadHead, loadModel, loadVectors, type LoadedVector } from "./loaded-model.js";
+import { headHash, listVectors, loadHead, loadModel, loadVectors, type ListedVector } from "./loaded-model.js";
 import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { fewShotRecipe, includesLeftovers } from "./recipes.js";
@@ -21,7 +23,7 @@ import { loadTarget } from "./target-data.js";
 import type { Remarks, Terminal } from "./terminal.js";
 
 /** The flags of `atlas few-shots`. */
-export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, AdapterFlags, RunFlags {
+export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, AdapterFlags, BudgetFlags, FinetuningModeFlags, RunFlags {
   readonly subsample: Subsample;
   readonly objective: string;
   readonly objectiveOptions?: Readonly<Record<string, unknown>>;
@@ -36,7 +38,9 @@ export interface PreparedFewShots {
   readonly composition: CompositionChoice;
   /** What is learned, for people and folder names: "blockwise", "partition-10", "zero-shot" where no coefficients are. */
   readonly label: string;
-  readonly vectors: readonly LoadedVector[];
+  /** What may be combined; with a budget they are loaded when it is spent. */
+  readonly vectors: readonly ListedVector[];
+  readonly mode: NonNullable<CompileOptions["mode"]>;
   readonly headHash: string;
   readonly learning: Learning;
 }
@@ -67,13 +71,17 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
   const adapter = await chosenAdapter(container, flags);
   if (adapter?.mode === "joint") refuseOtherObjective(flags);
   const composition = await chosenComposition(container, flags);
-  const model = await loadModel(flags, { includeLeftovers: includesLeftovers(flags.preset) });
+  const { fineTuning, mode } = sidesOf(flags.finetuningMode);
+  const model = await loadModel(flags, { includeLeftovers: includesLeftovers(flags.preset), fineTuning });
   const dataset = await loadTarget(flags);
-  const vectors = await loadVectors(model, flags.taskVectors, dataset.name);
+  const vectors = await listVectors(model, flags.taskVectors, dataset.name);
+  checkBudget(flags, composition.id, vectors.length);
+  const loaded = flags.budget === undefined ? await loadVectors(model, flags.taskVectors, dataset.name) : [];
   const head = await loadHead(model, dataset, { backend, remark: remarks.add, ...threadsOf(flags) });
   const { family } = model.spec;
   return {
     vectors,
+    mode,
     headHash: await headHash(head),
     composition,
     label: flags.compose ? composition.label : "zero-shot",
@@ -87,7 +95,8 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
       adapter,
       compose: flags.compose,
       ...threadsOf(flags),
-      vectors: vectors.map(({ vector }) => vector),
+      mode,
+      vectors: loaded.map(({ vector }) => vector),
     },
   };
 }
@@ -101,7 +110,10 @@ function recordedOptions({ setup, composition, vectors, headHash: head, learning
     composition: composition.id,
     compositionOptions: asJson(composition.options ?? {}),
     compose: setup.compose,
-    taskVectors: vectors.map(({ vector }) => vector.name),
+    taskVectors: vectors.map(({ name }) => name),
+    budget: flags.budget ?? null,
+    select: flags.budget === undefined ? null : flags.select,
+    finetuningMode: flags.finetuningMode,
     head,
     objective: flags.objective,
     objectiveOptions: asJson(setup.objective.options),
@@ -142,18 +154,34 @@ function documentOf(target: string, result: FewShotResult, adapter: ChosenAdapte
 
 /** The composition and the adapter, as far as they were learned. */
 function savedFiles(
-  { setup, vectors, composition: choice, headHash: head }: PreparedFewShots,
+  { setup, vectors, mode, composition: choice, headHash: head }: PreparedFewShots,
   composition: Composition,
   { learned, adapter: result }: FewShotResult,
+  spent: SpentBudget | null,
   seed: number,
 ): Pick<RunResult, "composition" | "adapter"> {
   const { model, adapter } = setup;
   const base = { name: model.folder.name, sha256: model.baseHash };
-  const about = { mode: "standard" as const, seed, ...savedChoice(choice, seed) };
+  const sources = spent?.sources ?? vectors;
+  const coefficients = (values: NamedArrays): NamedArrays => spent?.coefficients(values) ?? values;
+  const about = { mode, seed, ...savedChoice(choice, seed) };
   return {
-    ...(learned === null ? {} : { composition: compositionArtefact(model, vectors, composition, learned.last, about) }),
+    ...(learned === null ? {} : { composition: compositionArtefact(model, sources, composition, coefficients(learned.last), about) }),
     ...(result === null ? {} : { adapter: { adapter: adapter!.id, state: result.fitted.state(), base, head } }),
   };
+}
+
+/** Chooses the task vectors of one seed; null where there is no budget and all are combined. */
+async function spend(
+  { setup, vectors }: PreparedFewShots,
+  { budget, select, dataLocation }: FewShotFlags,
+  { shots }: FewShotSplit,
+  seed: number,
+  signal: AbortSignal,
+): Promise<SpentBudget | null> {
+  if (budget === undefined) return null;
+  const where = dataLocation === undefined ? {} : { dataLocation };
+  return spendBudget(budget, select, { setup, listed: vectors, shots, seed, signal, ...where });
 }
 
 /** One seed in one folder; a finished folder is read back rather than run again. */
@@ -191,7 +219,9 @@ export async function runOne(
     if (setup.compose && split.validation.length === 0) {
       remarks.add("no validation images: the last epoch's coefficients are kept, and none is selected");
     }
-    const result = await runFewShots(setup, composition, recipe, split, runSeed, hooks);
+    const spent = await spend(prepared, flags, split, runSeed, hooks.signal);
+    const own = spent === null ? setup : { ...setup, vectors: spent.vectors };
+    const result = await runFewShots(own, composition, recipe, split, runSeed, hooks);
     const final = accuraciesOf(result, adapter);
     const zeroShot = result.zeroShot.accuracy;
     const document = documentOf(dataset.name, result, adapter);
@@ -201,11 +231,12 @@ export async function runOne(
       final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot]))),
       history: result.learned?.history ?? [],
       splits,
-      ...savedFiles(prepared, composition, result, runSeed),
+      ...savedFiles(prepared, composition, result, spent, runSeed),
       documents: { [COMPOSITION_FILE]: document },
       notes: [
         `labels used for learning: ${split.shots.length}`,
         `labels used for selecting an epoch (not for the headline): ${setup.compose ? split.validation.length : 0}`,
+        ...(spent === null ? [] : [`the budget was spent on ${spent.sources.map(({ name }) => name).join(", ")}`]),
       ],
     };
   });

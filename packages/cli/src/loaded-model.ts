@@ -87,18 +87,22 @@ export async function loadModel(choice: ModelChoice, { fineTuning, ...options }:
   return { folder, config, spec, base, normalisation, baseHash };
 }
 
-/** A task vector and the hash of the file it came from. */
-export interface LoadedVector {
-  readonly vector: TaskVector;
+/** The name of a task vector and the hash of the file it comes from. */
+export interface ListedVector {
+  readonly name: string;
   readonly hash: string;
 }
 
-/** The task vectors that were asked for; by default all of the folder but the target's own. */
-export async function loadVectors(
+export interface LoadedVector extends ListedVector {
+  readonly vector: TaskVector;
+}
+
+/** The task vectors that were asked for, not yet loaded; by default all of the folder but the target's own. */
+export async function listVectors(
   model: LoadedModel,
   names: readonly string[] | undefined,
   target: string,
-): Promise<LoadedVector[]> {
+): Promise<ListedVector[]> {
   const chosen = names ?? model.folder.tasks.filter((task) => task !== target);
   if (chosen.length === 0) {
     throw new InputError({
@@ -109,11 +113,18 @@ export async function loadVectors(
     });
   }
   return Promise.all(
-    chosen.map(async (name) => ({
-      vector: await model.folder.taskVector(name, model.spec),
-      hash: await sha256Checkpoint(model.folder.taskPath(name)),
-    })),
+    chosen.map(async (name) => ({ name, hash: await sha256Checkpoint(model.folder.taskPath(name)) })),
   );
+}
+
+/** `listVectors`, loaded. */
+export async function loadVectors(
+  model: LoadedModel,
+  names: readonly string[] | undefined,
+  target: string,
+): Promise<LoadedVector[]> {
+  const listed = await listVectors(model, names, target);
+  return Promise.all(listed.map(async (own) => ({ ...own, vector: await model.folder.taskVector(own.name, model.spec) })));
 }
 
 /** Same names in another order would give every image a wrong label. */

@@ -1,6 +1,6 @@
 import type { CompositionArtefact } from "@atlas-tv/checkpoints";
 import type { Composition, NamedArrays } from "@atlas-tv/core";
-import type { LoadedModel, LoadedVector } from "./loaded-model.js";
+import type { ListedVector, LoadedModel } from "./loaded-model.js";
 import type { CompositionChoice } from "./compositions.js";
 import { asJson, type Json } from "./recorded-run.js";
 
@@ -10,7 +10,7 @@ import { asJson, type Json } from "./recorded-run.js";
  */
 export function compositionArtefact(
   { folder, spec, config, baseHash }: LoadedModel,
-  vectors: readonly LoadedVector[],
+  vectors: readonly ListedVector[],
   composition: Composition,
   values: NamedArrays,
   about: Pick<CompositionArtefact, "mode" | "seed" | "maskSeed" | "compositionOptions">,
@@ -21,7 +21,7 @@ export function compositionArtefact(
     shapes,
     composition: composition.id,
     blocks: spec.blocks.map(({ name }) => name),
-    taskVectors: vectors.map(({ vector, hash }) => ({ name: vector.name, sha256: hash })),
+    taskVectors: vectors.map(({ name, hash }) => ({ name, sha256: hash })),
     base: { name: folder.name, sha256: baseHash },
     model: asJson(config),
     ...about,
@@ -29,8 +29,8 @@ export function compositionArtefact(
 }
 
 /** The hashes that `run.json` records of a run's weights. */
-export function weightHashes({ baseHash }: LoadedModel, vectors: readonly LoadedVector[]) {
-  return { base: baseHash, taskVectors: Object.fromEntries(vectors.map(({ vector, hash }) => [vector.name, hash])) };
+export function weightHashes({ baseHash }: LoadedModel, vectors: readonly ListedVector[]) {
+  return { base: baseHash, taskVectors: Object.fromEntries(vectors.map(({ name, hash }) => [name, hash])) };
 }
 
 /** What a composition file must say beside coefficients so that a plug-in's composition can be made again. */

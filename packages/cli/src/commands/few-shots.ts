@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { Option, type Command } from "commander";
 import { addAdapterFlags } from "../adapters.js";
+import { addBudgetFlags } from "../budget.js";
 import { compositionRoot } from "../composition-root.js";
 import { addCompositionFlags } from "../compositions.js";
 import { runOne, setUp, subsampleText, type FewShotFlags } from "../few-shot-run.js";
+import { addFinetuningModeFlag } from "../finetuning-mode.js";
 import { mapping, parseSubsample, share, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
 import { printOutcomes } from "../outcomes.js";
@@ -33,7 +35,8 @@ async function fewShots(flags: FewShotFlags, terminal: Terminal): Promise<void> 
 /** `atlas few-shots`: learn a composition from k labelled images a class, or from a fraction of the data. */
 export function addFewShots(program: Command, terminal: Terminal): void {
   const command = program.command("few-shots").description("learn coefficients from a few labelled images of the target");
-  addVectorFlags(addTargetFlags(command), "default: all but the target's")
+  addFinetuningModeFlag(addVectorFlags(addTargetFlags(command), "default: all but the target's"));
+  addBudgetFlags(command)
     .optionsGroup("What is learned:")
     .addOption(
       new Option("--subsample <k or fraction>", "images a class (4), or a share of the data (0.25)")
