@@ -81,7 +81,7 @@ export function addModelFlags(command: Command): Command {
 export function addTargetFlags(command: Command): Command {
   return addModelFlags(command)
     .option("--target <name or path>", "the data set: a name, or a folder with one subfolder of images per class", "MNIST")
-    .option("--data-location <dir>", "folder whose node_modules holds data packages (default: where you are, then atlas's own)");
+    .option("--data-location <dir>", "folder of data sets, or whose node_modules holds data packages (default: where you are, then atlas's own)");
 }
 
 export function addVectorFlags(command: Command, defaults: string): Command {

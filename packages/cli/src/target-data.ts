@@ -8,7 +8,7 @@ export async function loadTarget({ target, dataLocation }: Pick<TargetFlags, "ta
   const packed = (await zoo())?.zooData();
   const dataset = await datasetByName(target, {
     ...(dataLocation === undefined ? {} : { resolveFrom: [dataLocation] }),
-    packed: [...(dataLocation === undefined ? [] : [dataLocation]), ...(packed === undefined ? [] : [packed])],
+    folders: [...(dataLocation === undefined ? [] : [dataLocation]), ...(packed === undefined ? [] : [packed])],
   });
   const where = `--target ${target}`;
   if (dataset.classNames.length < 2) {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { InputError, type Dataset } from "@atlas-tv/core";
 import { findPackage, type PackageOptions } from "./data-package.js";
 import type { DatasetOptions } from "./dataset-options.js";
@@ -11,8 +12,8 @@ import { findPackedDataset, readPackedDataset } from "./packed-dataset.js";
 export interface NamedDatasetOptions extends DatasetOptions, PackageOptions {
   /** Data sets beyond those of this package. */
   readonly more?: readonly NamedDataset[];
-  /** Folders that may hold packed data sets, `<name>.dataset`; they go before packages. */
-  readonly packed?: readonly string[];
+  /** Folders that may hold data sets, each packed in a file `<name>.dataset` or as a folder of images; they go before packages. */
+  readonly folders?: readonly string[];
 }
 
 /** A data set that can be asked for by name. */
@@ -42,8 +43,10 @@ export function listDatasets(options: NamedDatasetOptions = {}): { name: string;
  * @throws InputError listing what is installed and what could be.
  */
 export async function datasetByName(name: string, options: NamedDatasetOptions = {}): Promise<Dataset> {
-  const packed = name.endsWith(".dataset") ? name : findPackedDataset(name, options.packed ?? []);
+  const packed = name.endsWith(".dataset") ? name : findPackedDataset(name, options.folders ?? []);
   if (packed !== null && existsSync(packed)) return readPackedDataset(packed, options);
+  const images = (options.folders ?? []).map((folder) => join(folder, name)).find(isFolder);
+  if (images !== undefined) return imageFolder(images, options);
   const found = [...NAMED_DATASETS, ...(options.more ?? [])].find((candidate) => nameKey(candidate.name) === nameKey(name));
   if (found !== undefined) return found.load(options);
   if (isFolder(name)) return imageFolder(name, options);

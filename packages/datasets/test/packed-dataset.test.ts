@@ -35,7 +35,7 @@ describe("a packed data set", () => {
     expect(readFileSync(path)).toHaveLength(bytes);
     const want = await contentOf(dataset("Tastes"));
     expect(await contentOf(await readPackedDataset(path))).toEqual(want);
-    expect(await contentOf(await datasetByName("Tastes", { packed: [folder] }))).toEqual(want);
+    expect(await contentOf(await datasetByName("Tastes", { folders: [folder] }))).toEqual(want);
     expect(await contentOf(await datasetByName(path))).toEqual(want);
     expect((await readPackedDataset(path, { classNames: ["a", "b"] })).train.classNames).toEqual(["a", "b"]);
   });

@@ -5,8 +5,8 @@ import type { Command } from "commander";
 import { coefficientsOf, cosinesOf, disentanglementOf, plotsOf, type Analysis } from "../analysis-run.js";
 import { activeBackend, compositionRoot } from "../composition-root.js";
 import { count, numberFlag } from "../flags.js";
-import { loadComposition } from "../loaded-composition.js";
-import { loadModel, loadVectors } from "../loaded-model.js";
+import { loadComposition, loadModelFor } from "../loaded-composition.js";
+import { loadVectors } from "../loaded-model.js";
 import { svgOf } from "../plots.js";
 import { addBackendFlags, addModelFlags, addVectorFlags, type ModelFlags, type VectorFlags } from "../shared-flags.js";
 import { Remarks, table, type Terminal } from "../terminal.js";
@@ -24,7 +24,7 @@ async function analyse(flags: AnalyseFlags, remarks: Remarks, terminal: Terminal
   const container = await compositionRoot(flags.plugin);
   const backend = await activeBackend(container, flags.backend);
   await assertWritable(flags.out);
-  const model = await loadModel(flags);
+  const model = await loadModelFor(flags, flags.composition);
   if (flags.composition !== undefined && flags.taskVectors !== undefined) {
     throw new InputError({
       where: "--task-vectors",

@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import { readComposition, readRun } from "@atlas-tv/checkpoints";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { atlas, filesIn, temporaryFolder, type Ended } from "./command-line.js";
+import { writePictures } from "./picture-folder.js";
+import { expectRefusal } from "./refusals.js";
+import { SPEC, TASKS, writeTinyModel } from "./tiny-model.js";
+
+const folder = temporaryFolder();
+const at = (...parts: string[]): string => join(folder.path, ...parts);
+
+let run = "";
+let runs = 0;
+beforeAll(async () => {
+  await writeTinyModel(at("models", "tiny"));
+  writePictures(at("swatches"), ["blue", "green", "red"], { train: 20 });
+});
+beforeEach(() => {
+  run = at("runs", String(++runs));
+});
+afterAll(folder.remove);
+
+const fewShots = (...more: string[]): Promise<Ended> =>
+  atlas(
+    "few-shots", "--checkpoints", at("models"), "--model", "tiny", "--target", at("swatches"),
+    "--subsample", "2", "--epochs", "2", "--batch-size", "8", "--run", run, ...more,
+  );
+
+describe("few-shots --budget", () => {
+  test.each(["random", "gradient"])("%s combines so many whole vectors", async (select) => {
+    expect(await fewShots("--budget", "2", "--select", select)).toMatchObject({ status: 0 });
+    const { taskVectors, shapes } = await readComposition(join(run, "composition.safetensors"));
+    expect(shapes).toEqual({ coef: [2, SPEC.blocks.length] });
+    expect(taskVectors.every(({ name }) => TASKS.includes(name))).toBe(true);
+    expect((await readRun(join(run, "run.json"))).options).toMatchObject({ budget: 2, select });
+  });
+
+  test("blockwise takes a vector of its own for every block, and is saved as coefficients of the vectors themselves", async () => {
+    const { status, out } = await fewShots("--budget", "1", "--select", "blockwise", "--json");
+    expect(status).toBe(0);
+    const { coefficients, taskVectors } = await readComposition(join(run, "composition.safetensors"));
+    const m = SPEC.blocks.length;
+    const rows = taskVectors.map((_, i) => coefficients["coef"]!.subarray(i * m, (i + 1) * m));
+    for (let j = 0; j < m; j++) expect(rows.filter((row) => row[j] !== 0).length).toBeLessThanOrEqual(1);
+    expect(taskVectors.length).toBeGreaterThan(1);
+
+    const { final } = JSON.parse(out) as { final: { test: { mean: number } } };
+    const saved = ["--composition", join(run, "composition.safetensors"), "--json"];
+    const evaluated = await atlas("eval", "--checkpoints", at("models"), "--model", "tiny", "--target", at("swatches"), ...saved);
+    expect((JSON.parse(evaluated.out) as { accuracy: number }).accuracy).toBe(final.test.mean);
+  });
+
+  test("of all vectors by gradient learns what no budget learns, in another order of the vectors", async () => {
+    expect(await fewShots("--run", `${run}-all`)).toMatchObject({ status: 0 });
+    expect(await fewShots("--budget", String(TASKS.length), "--select", "gradient")).toMatchObject({ status: 0 });
+    const rows = async (path: string): Promise<Record<string, Float32Array>> => {
+      const { taskVectors, coefficients } = await readComposition(join(path, "composition.safetensors"));
+      const m = SPEC.blocks.length;
+      return Object.fromEntries(taskVectors.map(({ name }, i) => [name, coefficients["coef"]!.slice(i * m, (i + 1) * m)]));
+    };
+    const [all, chosen] = [await rows(`${run}-all`), await rows(run)];
+    for (const task of TASKS) chosen[task]!.forEach((value, j) => expect(value, `${task} ${j}`).toBeCloseTo(all[task]![j]!, 2));
+  });
+
+  test("by features compares the target with the vectors' own data sets, and asks for them", async () => {
+    for (const name of TASKS) writePictures(at("data", name), ["blue", "red"]);
+    expect(await fewShots("--budget", "1", "--select", "features", "--data-location", at("data"), "--run", `${run}-found`)).toMatchObject({ status: 0 });
+    expectRefusal(await fewShots("--budget", "1", "--select", "features"), /data set "(Alpha|Beta|Gamma)"/);
+  });
+
+  test("refuses more than there are, and blocks of their own without coefficients of their own", async () => {
+    expectRefusal(await fewShots("--budget", "4"), "from 1 to 3");
+    expectRefusal(await fewShots("--budget", "1", "--no-blockwise-coef"), "--select blockwise");
+    expect(filesIn(run)).toEqual([]);
+  });
+});
