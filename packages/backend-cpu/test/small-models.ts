@@ -1,7 +1,7 @@
 import { knownModel, textSpec, visionSpec } from "@atlas-tv/clip";
 import {
   difference, randomParameters, Random, sizeOf, type Activation, type EncoderInputs, type EncoderSpec, type VitSpec,
-  type NamedHostTensors, type Storage, type TaskVector,
+  type FullTaskVector, type NamedHostTensors, type Storage,
 } from "@atlas-tv/core";
 
 const SIZES = {
@@ -35,7 +35,7 @@ export function knownVit(name: string): VitSpec {
 export interface SmallModel {
   readonly spec: EncoderSpec;
   readonly base: NamedHostTensors;
-  readonly vectors: readonly TaskVector[];
+  readonly vectors: readonly FullTaskVector[];
 }
 
 /** Every parameter off its initial value, so that none of its gradients is trivial. */

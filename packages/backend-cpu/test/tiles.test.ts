@@ -1,7 +1,7 @@
 import { textSpec } from "@atlas-tv/clip";
 import {
   blockwise, compileDefault, float32ToFloat16, inputTensor, widen, type HostTensor, type NamedHostTensors,
-  type TaskVector,
+  type FullTaskVector,
 } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
@@ -30,7 +30,7 @@ describe("blocks that are read in tiles", () => {
     await backend.activate();
     const { base: full, vectors: exact } = smallModel(spec, 3, "F32");
     const base = narrowed(full, TABLE);
-    const [first, second, third] = exact as [TaskVector, TaskVector, TaskVector];
+    const [first, second, third] = exact as [FullTaskVector, FullTaskVector, FullTaskVector];
     const lacking = { name: second.name, blocks: new Map([...second.blocks].filter(([name]) => name !== TABLE)) };
     const vectors = [{ ...first, blocks: narrowed(first.blocks, TABLE) }, lacking, third];
     expect(scalarPlan(spec, base, vectors).tiled.get(TABLE)!.tiles.length).toBeGreaterThan(1);

@@ -1,6 +1,6 @@
 import {
   difference, readHostTensor,
-  type EncoderSpec, type HostTensor, type NamedHostTensors, type StateDict, type Storage, type StoredTensor, type TaskVector, type TaskVectorBlock,
+  type EncoderSpec, type FullTaskVector, type HostTensor, type NamedHostTensors, type StateDict, type Storage, type StoredTensor, type TaskVector, type TaskVectorBlock,
 } from "@atlas-tv/core";
 import { FORMAT_VERSION } from "./artefact.js";
 import { matchBlocks, requireFinite } from "./block-matching.js";
@@ -61,7 +61,7 @@ export async function taskVectorFromCheckpoints(
   base: StateDict,
   finetuned: StateDict,
   storage: Storage = "F16",
-): Promise<TaskVector> {
+): Promise<FullTaskVector> {
   const whereBase = `base model of "${name}"`;
   const whereFinetuned = `fine-tuned model "${name}"`;
   // A linearised model's file holds the parameters that it was linearised at beside the trained ones, and no buffers.

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { visionSpec } from "@atlas-tv/clip";
 import {
   add, applyVector, blockDot, cosineMatrix, difference, dot, encode, isotropic, negate, norm, PlainBackend, power, scale, subtract, widen,
-  type HostTensor, type NamedHostTensors, type Storage, type TaskVector,
+  type HostTensor, type NamedHostTensors, type Storage, type FullTaskVector,
 } from "../src/index.js";
 import {
   checkpointFacts, closeTo, fixtureBatchSize, fixtureCheckpoint, fixtureImages, fixtureJson, fixtureTensors, floats, tolerance,
@@ -21,7 +21,7 @@ const golden = fixtureTensors("task_vectors/task_vectors.safetensors");
 const { vectors: count } = checkpointFacts();
 const base = await fixtureCheckpoint("zeroshot");
 
-async function vectorsAs(storage: Storage): Promise<TaskVector[]> {
+async function vectorsAs(storage: Storage): Promise<FullTaskVector[]> {
   const finetuned = await Promise.all(Array.from({ length: count }, (_, i) => fixtureCheckpoint(`finetuned_${i}`)));
   return finetuned.map((tensors, i) => difference(`tv${i}`, base, tensors, storage));
 }
@@ -33,11 +33,11 @@ function blocksOf(operation: string): string[] {
   return [...golden.keys()].filter((name) => name.startsWith(`${operation}.model.`)).map((name) => name.slice(`${operation}.model.`.length));
 }
 
-function block(vector: TaskVector | ReadonlyMap<string, HostTensor>, name: string): HostTensor {
+function block(vector: FullTaskVector | ReadonlyMap<string, HostTensor>, name: string): HostTensor {
   return ("blocks" in vector ? vector.blocks : vector).get(name)!;
 }
 
-async function expectOperation(operation: string, result: TaskVector | ReadonlyMap<string, HostTensor>, limit = 0): Promise<void> {
+async function expectOperation(operation: string, result: FullTaskVector | ReadonlyMap<string, HostTensor>, limit = 0): Promise<void> {
   const names = blocksOf(operation);
   expect(names.length, operation).toBeGreaterThan(0);
   for (const name of names) {
@@ -50,7 +50,7 @@ const exact = tolerance("task_vectors.arithmetic");
 const COSINE_LIMIT = 1e-6;
 /** One float32 product and one sum, whichever way a library rounds the scalar. */
 const FLOAT32_LIMIT = 1e-6;
-const widened = half.map((vector): TaskVector => ({ name: vector.name, blocks: new Map([...vector.blocks].map(([name, tensor]): [string, HostTensor] => [name, { dtype: "F32", shape: tensor.shape, data: widen(tensor) }])) }));
+const widened = half.map((vector): FullTaskVector => ({ name: vector.name, blocks: new Map([...vector.blocks].map(([name, tensor]): [string, HostTensor] => [name, { dtype: "F32", shape: tensor.shape, data: widen(tensor) }])) }));
 
 describe("task vectors", () => {
   it("differs from the base exactly, in half and in float32 storage", async () => {
@@ -120,7 +120,7 @@ describe("task vectors", () => {
   });
 
   it("gives models with the golden features", async () => {
-    const sum = (tv: readonly TaskVector[], storage: Storage): TaskVector => tv.slice(1).reduce((total, vector) => add(total, vector, storage), tv[0]!);
+    const sum = (tv: readonly FullTaskVector[], storage: Storage): FullTaskVector => tv.slice(1).reduce((total, vector) => add(total, vector, storage), tv[0]!);
     const inHalf = blockOperation("half", "apply");
     const inFull = blockOperation("f32", "apply");
     const negated = featureOperation("f32", "negate");

@@ -1,6 +1,6 @@
 import { CpuBackend } from "@atlas-tv/backend-cpu";
 import {
-  blockwise, composeWeights, CrossEntropyObjective, createContainer, inputTensor, InputError, learn, PlainBackend, Random, registerGradients,
+  blockOf, blockwise, composeWeights, CrossEntropyObjective, createContainer, inputTensor, InputError, learn, PlainBackend, Random, registerGradients,
   resolvePlugin, sizeOf, widen,
   type Backend, type Composition, type LabelledBatch, type NamedArrays,
 } from "@atlas-tv/core";
@@ -119,7 +119,7 @@ describe("×K on the host", () => {
     const weights = await composeWeights(SPEC.blocks, base, vectors, composition, { coef });
     for (const [index, block] of SPEC.blocks.entries()) {
       const at = { block, index, count };
-      const own = vectors.map(({ blocks }) => blocks.get(block.name));
+      const own = vectors.map((vector) => blockOf(vector, block.name));
       const gradient = normal(sizeOf(block.shape), draws);
       const tensors = own.map((vector) => tf.tensor(widen(vector!), [...block.shape]));
       const start = tf.tensor(widen(base.get(block.name)!), [...block.shape]);
