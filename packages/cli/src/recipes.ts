@@ -1,7 +1,7 @@
 /**
  * How things are learned by default: the numbers that flags change. A preset is a column of these tables: `paper` as
  * published (arXiv 2407.02880, section 4 and appendix), `released` what the authors' code effectively does, `default`
- * what was chosen on validation images of the zoo.
+ * what suits the zoo's model, whose images are small and many.
  */
 import type { EncoderSpec } from "@atlas-tv/core";
 

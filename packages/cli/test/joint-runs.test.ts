@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { readComposition, readRun, readSplits } from "@atlas-tv/checkpoints";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { EXIT } from "../src/failure.js";
+import { runAtlas } from "../src/index.js";
 import { atlas, filesIn, temporaryFolder, type Ended } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
 import { expectRefusal } from "./refusals.js";
@@ -36,6 +38,19 @@ const search = (goal: "negation" | "addition", ...more: string[]): Promise<Ended
   const what = goal === "negation" ? ["--target", at("Beta"), "--control", at("Gamma")] : ["--targets", [at("Alpha"), at("Beta")].join()];
   return atlas("search", goal, ...model(), ...what, "--run", run, ...more);
 };
+
+/** Runs a command line that is interrupted once its first epoch, or first coefficient, has been shown. */
+async function interrupted(...args: string[]): Promise<number> {
+  const interruption = new AbortController();
+  return runAtlas(args, {
+    out: () => {},
+    note: (text) => {
+      if (text.includes("epoch 1/")) interruption.abort();
+    },
+    signal: interruption.signal,
+  });
+}
+
 const json = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
 
 describe("atlas negation", () => {
@@ -190,5 +205,28 @@ describe("atlas search", () => {
     const again = await search("addition", "--points", "3", "--json", "--resume");
     const results = ({ out }: Ended): unknown => (JSON.parse(out) as { runs: unknown }).runs;
     expect(results(again)).toEqual(results(first));
+  });
+});
+
+describe("an interrupted run", () => {
+  const pair = (): string[] => ["--target", at("Beta"), "--control", at("Gamma"), "--control-threshold", "0"];
+  const several = (): string[] => ["--targets", [at("Alpha"), at("Beta")].join()];
+
+  test.each([
+    ["negation", () => ["negation", ...pair(), ...learning]],
+    ["addition", () => ["addition", ...several(), ...learning]],
+    ["search negation", () => ["search", "negation", ...pair()]],
+    ["search addition", () => ["search", "addition", ...several()]],
+  ])("of %s ends with the same bytes after --resume", async (_name, command) => {
+    const args = [...command(), ...model()];
+    expect(await atlas(...args, "--run", run)).toMatchObject({ status: 0 });
+    const other = `${run}-interrupted`;
+    expect(await interrupted(...args, "--run", other)).not.toBe(EXIT.done);
+    expect(filesIn(other)).toEqual(["state.safetensors"]);
+    expect(await atlas(...args, "--run", other, "--resume")).toMatchObject({ status: 0 });
+    expect(filesIn(other)).toEqual(filesIn(run));
+    const [whole, resumed] = [run, other].map((path) => readFileSync(join(path, "composition.safetensors")));
+    expect(resumed!.equals(whole!)).toBe(true);
+    expect((await readRun(join(other, "run.json"))).epochs).toEqual((await readRun(join(run, "run.json"))).epochs);
   });
 });
