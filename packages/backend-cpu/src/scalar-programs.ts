@@ -1,6 +1,5 @@
-import type { ElementType } from "@atlas-tv/core";
+import type { ElementType, OnnxElement } from "@atlas-tv/core";
 import { Graph, type Value } from "./graph.js";
-import type { OnnxElement } from "./onnx-model.js";
 
 export type HostElement = Extract<ElementType, "F16" | "F32">;
 

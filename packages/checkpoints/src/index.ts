@@ -13,6 +13,7 @@ export * from "./model-files.js";
 export type { FineTuning } from "./model-layout.js";
 export * from "./model-weights.js";
 export * from "./pickle-error.js";
+export * from "./onnx-encoder.js";
 export * from "./run-record.js";
 export * from "./safetensors-error.js";
 export * from "./safetensors-header.js";

@@ -36,6 +36,8 @@ export * from "./lp-regulariser.js";
 export * from "./matrix-product.js";
 export * from "./objective.js";
 export * from "./objective-factory.js";
+export * from "./onnx-graph.js";
+export * from "./onnx-model.js";
 export * from "./pixels.js";
 export * from "./plain-backend.js";
 export * from "./plugin.js";
