@@ -1,9 +1,10 @@
 /** What the files of a model are called, and what is in them; the same in a folder on disk and behind a URL. */
-import { classificationHead, InputError, readFloat32, type ClassificationHead } from "@atlas-tv/core";
+import { classificationHead, InputError, readFloat32, type ClassificationHead, type HostTensor } from "@atlas-tv/core";
 import { z } from "zod";
 import { jsonField } from "./artefact.js";
 import { canonicalTensors } from "./canonical-tensors.js";
 import type { TensorFile } from "./tensor-file.js";
+import type { WritableTensors } from "./safetensors-writer.js";
 import { describeTensors } from "./tensors-description.js";
 
 /** File names of the layout that the reference implementation uses, without their extension. */
@@ -70,4 +71,18 @@ export async function decodeHead({ tensors, metadata }: TensorFile, name: string
     throw new InputError({ where, got: "a bias that is not zero", expected: "a zero-shot head, whose logits are normalise(f) · Wᵀ" });
   }
   return classificationHead({ name, classNames, weight: await readFloat32(weight, "weight"), width });
+}
+
+/** What to write for a head: its weight, and metadata with the classes' names. @param about further metadata. */
+export function headFile(
+  { classNames, weight, width }: ClassificationHead,
+  about: Readonly<Record<string, string>> = {},
+): { tensors: WritableTensors; metadata: Record<string, string> } {
+  const tensor: HostTensor = { dtype: "F32", shape: [classNames.length, width], data: weight };
+  return { tensors: new Map([["weight", tensor]]), metadata: { ...about, class_names: JSON.stringify(classNames) } };
+}
+
+/** The file of a data set's head within a model's folder. */
+export function headFileName(task: string): string {
+  return `head_${task}${SUFFIX}.safetensors`;
 }

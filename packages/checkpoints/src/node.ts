@@ -9,3 +9,4 @@ export * from "./file-source.js";
 export * from "./inspection.js";
 export * from "./model-folder.js";
 export * from "./safetensors-file.js";
+export * from "./written-folder.js";

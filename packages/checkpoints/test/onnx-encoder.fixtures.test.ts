@@ -6,6 +6,7 @@ import { smallInputs, smallModel, SMALL_SPECS } from "../../backend-cpu/test/sma
 import {
   closeTo, fixtureCheckpoint, fixtureJson, fixtureTensors, floats, hostTensors, tensorOf, tolerance,
 } from "../../core/test/fixture-files.js";
+import "../../core/test/plain-backends.js";
 import { resNetSpec } from "../../core/test/resnet-suite.js";
 import { encodeOnnxEncoder, ONNX_INPUT, ONNX_OUTPUT } from "../src/index.js";
 

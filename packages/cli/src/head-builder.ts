@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { canonicalTensors, loadBase, openCheckpoint } from "@atlas-tv/checkpoints";
 import { textSpec, WordTokenizer, zeroShotHead } from "@atlas-tv/clip";
 import { dense, InputError, readFloat32, type Backend, type ClassificationHead, type Dataset } from "@atlas-tv/core";
 import type { LoadedModel } from "./loaded-model.js";
+import { modelTokenizer } from "./text-tokenizer.js";
 
 /** Remarks about unknown words name so many classes. */
 const NAMED_CLASSES = 5;
@@ -13,24 +12,13 @@ export interface HeadContext {
   readonly threads?: number;
   /** Receives what a reader should know about the head. */
   readonly remark: (text: string) => void;
+  /** Told how many prompts are embedded, of how many. */
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
 }
 
-function readVocabulary(path: string): WordTokenizer {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch (cause) {
-    throw new InputError(
-      {
-        where: path,
-        got: cause instanceof Error ? cause.message : String(cause),
-        expected: "a JSON file with the words of the text encoder",
-      },
-      { cause },
-    );
-  }
-  return WordTokenizer.fromJSON(json, path);
-}
+/** What a head is built from: a data set's name, its classes in the order of its labels, and templates with `{}`. */
+export type Prompts = Pick<Dataset, "name" | "classNames" | "templates">;
 
 /** The words of a class name that the text encoder never saw. */
 function unknownWords(tokenizer: WordTokenizer, className: string): { unknown: string[]; count: number } {
@@ -38,7 +26,7 @@ function unknownWords(tokenizer: WordTokenizer, className: string): { unknown: s
   return { unknown: words.filter((word) => tokenizer.encode([word]).data.includes(tokenizer.unknownId)), count: words.length };
 }
 
-function checkWords(tokenizer: WordTokenizer, dataset: Dataset, model: LoadedModel, remark: (text: string) => void): void {
+function checkWords(tokenizer: WordTokenizer, dataset: Prompts, model: LoadedModel, remark: (text: string) => void): void {
   const found = dataset.classNames.map((name) => ({ name, ...unknownWords(tokenizer, name) }));
   const blank = found.filter(({ unknown, count }) => unknown.length === count);
   if (blank.length > 0) {
@@ -60,28 +48,12 @@ function checkWords(tokenizer: WordTokenizer, dataset: Dataset, model: LoadedMod
 /** Builds the zero-shot head of a data set from its class names, with the model's own text encoder. */
 export async function buildHead(
   model: LoadedModel,
-  dataset: Dataset,
-  { backend, threads, remark }: HeadContext,
+  dataset: Prompts,
+  { backend, threads, remark, onProgress, signal }: HeadContext,
 ): Promise<ClassificationHead> {
-  const vocabulary = join(model.folder.path, "vocabulary.json");
-  if (!existsSync(vocabulary)) {
-    throw new InputError({
-      where: `head of ${dataset.name}`,
-      got: `neither head_${dataset.name}Val.safetensors nor vocabulary.json in ${model.folder.path}`,
-      expected: "a saved head, or the words that the class names are embedded with",
-    });
-  }
-  const tokenizer = readVocabulary(vocabulary);
   const spec = textSpec(model.config);
-  const fits = tokenizer.vocabularySize === spec.vocabularySize && tokenizer.contextLength === spec.contextLength;
-  if (!fits) {
-    throw new InputError({
-      where: vocabulary,
-      got: `${tokenizer.vocabularySize} ids, texts of ${tokenizer.contextLength}`,
-      expected: `text_cfg of open_clip_config.json: ${spec.vocabularySize} ids, texts of ${spec.contextLength}`,
-    });
-  }
-  checkWords(tokenizer, dataset, model, remark);
+  const tokenizer = await modelTokenizer(model, `head of ${dataset.name}`);
+  if (tokenizer instanceof WordTokenizer) checkWords(tokenizer, dataset, model, remark);
   const file = await openCheckpoint(model.folder.basePath);
   try {
     const scale = canonicalTensors(file.tensors, model.folder.basePath).get("logit_scale");
@@ -108,6 +80,8 @@ export async function buildHead(
         templates: dataset.templates,
         logitScale,
         name: dataset.name,
+        ...(onProgress === undefined ? {} : { onProgress }),
+        ...(signal === undefined ? {} : { signal }),
       });
     } finally {
       encoder.dispose();

@@ -1,11 +1,14 @@
 import { Command, CommanderError } from "commander";
-import { addCudaSetUp } from "./commands/cuda-setup.js";
 import { addAddition } from "./commands/addition.js";
 import { addAnalyse } from "./commands/analyse.js";
+import { addConvert } from "./commands/convert.js";
+import { addCudaSetUp } from "./commands/cuda-setup.js";
 import { addDoctor } from "./commands/doctor.js";
+import { addEncode } from "./commands/encode.js";
 import { addEval } from "./commands/eval.js";
 import { addFewShots } from "./commands/few-shots.js";
 import { addFinetune } from "./commands/finetune.js";
+import { addHead } from "./commands/head.js";
 import { addInspect } from "./commands/inspect.js";
 import { addMerge } from "./commands/merge.js";
 import { addUfm } from "./commands/ufm.js";
@@ -18,6 +21,9 @@ import type { Terminal } from "./terminal.js";
 const COMMANDS = [
   addDoctor,
   addInspect,
+  addConvert,
+  addEncode,
+  addHead,
   addFinetune,
   addFewShots,
   addUfm,

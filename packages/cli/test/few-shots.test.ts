@@ -183,7 +183,7 @@ describe("without a saved head", () => {
     rmSync(at("models", "mute", "vocabulary.json"));
     const { status, err } = await fewShots("--model", "mute", "--target", at("shapes"));
     expect(status).toBe(2);
-    expect(err).toContain("neither head_shapesVal.safetensors nor vocabulary.json");
+    expect(err).toContain("neither vocabulary.json nor tokenizer.json");
   });
 });
 

@@ -1,5 +1,5 @@
 import {
-  classificationHead, encode, InputError, type ClassificationHead, type CompiledEncoder, type ComposedEncoder, type EncoderInputs,
+  AbortedError, classificationHead, encode, InputError, type ClassificationHead, type CompiledEncoder, type ComposedEncoder, type EncoderInputs,
 } from "@atlas-tv/core";
 
 /** Prompts embedded at once unless the caller says otherwise: keeps a full-size text tower within a few hundred MB. */
@@ -19,6 +19,10 @@ export interface ZeroShotHeadOptions {
   readonly name: string;
   /** Prompts embedded at once. Default 64. */
   readonly batchSize?: number;
+  /** Told after each batch how many prompts are embedded, of how many. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Ends the work before the next batch. */
+  readonly signal?: AbortSignal;
 }
 
 /** Adds `vector` divided by its Euclidean length to `sum`. */
@@ -40,10 +44,11 @@ function checkPrompts({ classNames, templates, name, batchSize = DEFAULT_BATCH }
 }
 
 async function embedClasses(encoder: ComposedEncoder, options: ZeroShotHeadOptions): Promise<ClassificationHead> {
-  const { tokenize, classNames, templates, logitScale, name, batchSize = DEFAULT_BATCH } = options;
+  const { tokenize, classNames, templates, logitScale, name, batchSize = DEFAULT_BATCH, onProgress, signal } = options;
   const prompts = classNames.flatMap((className) => templates.map((template) => template.replaceAll("{}", () => className)));
   const sums: Float64Array[] = [];
   for (let from = 0; from < prompts.length; from += batchSize) {
+    if (signal?.aborted === true) throw new AbortedError(`stopped while head "${name}" was built`);
     const texts = prompts.slice(from, from + batchSize);
     const inputs = await tokenize(texts);
     if (inputs.shape[0] !== texts.length) {
@@ -61,6 +66,7 @@ async function embedClasses(encoder: ComposedEncoder, options: ZeroShotHeadOptio
       const sum = (sums[Math.floor((from + row) / templates.length)] ??= new Float64Array(width));
       addNormalised(sum, values.subarray(row * width, (row + 1) * width));
     }
+    onProgress?.(from + rows, prompts.length);
   }
   const width = sums[0]!.length;
   const weight = new Float32Array(classNames.length * width);
@@ -75,7 +81,7 @@ async function embedClasses(encoder: ComposedEncoder, options: ZeroShotHeadOptio
 /**
  * CLIP's zero-shot classifier (Radford et al. 2021, section 3.1.4): every prompt's embedding normalised, averaged over
  * the templates of a class, normalised, times exp(logit_scale).
- * @throws InputError for a template without `{}`, for no classes or no templates, for a tokenizer that drops or adds texts.
+ * @throws AbortedError when the signal ends it, and InputError for a template without `{}`, for no classes or no templates, for a tokenizer that drops or adds texts.
  */
 export async function zeroShotHead(options: ZeroShotHeadOptions): Promise<ClassificationHead> {
   checkPrompts(options);

@@ -37,8 +37,8 @@ function subfolders(folder: string): string[] {
   return visibleEntries(folder).filter((entry) => isFolder(join(folder, entry)));
 }
 
-/** Every image file below a class folder. A file that is none is an error, so that no picture is left out in silence. */
-async function imageFiles(folder: string): Promise<string[]> {
+/** Every image file below a folder, by name. A file that is none is an error, so that no picture is left out in silence. */
+export async function imageFiles(folder: string): Promise<string[]> {
   const files: string[] = [];
   for (const entry of visibleEntries(folder)) {
     const path = join(folder, entry);

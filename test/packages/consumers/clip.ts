@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import "@tensorflow/tfjs-backend-cpu";
 import { isotropic, PlainBackend, Random, randomParameters } from "@atlas-tv/core";
-import { knownModel, textSpec, visionSpec, WordTokenizer, zeroShotHead } from "@atlas-tv/clip";
+import { ClipTokenizer, huggingFaceConfig, knownModel, readClipConfig, textSpec, visionSpec, WordTokenizer, zeroShotHead } from "@atlas-tv/clip";
 
 assert.equal(visionSpec(knownModel("ViT-B-32")).imageSize, 224);
+assert.deepEqual(readClipConfig(huggingFaceConfig(knownModel("ViT-L-14"))).config, knownModel("ViT-L-14"));
+assert.deepEqual((await ClipTokenizer.openAi()).ids("a photo of a cat."), [320, 1125, 539, 320, 2368, 269]);
 const tokenizer = WordTokenizer.fromTexts(["the digit one two"], 6);
 const spec = textSpec({
   embed_dim: 8,

@@ -1,5 +1,6 @@
-import { dirname, resolve } from "node:path";
-import { assertWritable, canonicalTensors, openCheckpoint, requireFinite, writeSafetensorsFile, type WrittenFile } from "@atlas-tv/checkpoints";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { canonicalTensors, encodeComposition, openCheckpoint, requireFinite, type WrittenFile } from "@atlas-tv/checkpoints";
 import {
   composeWeights,
   float32ToFloat16,
@@ -7,6 +8,7 @@ import {
   isotropic,
   widen,
   type HostTensor,
+  type NamedHostTensors,
   type StoredTensor,
 } from "@atlas-tv/core";
 import { Option, type Command } from "commander";
@@ -15,26 +17,15 @@ import { activeBackend, compositionRoot } from "../composition-root.js";
 import { numberFlag } from "../flags.js";
 import { loadComposition, loadModelFor, type LoadedComposition } from "../loaded-composition.js";
 import { loadVectors, type LoadedModel } from "../loaded-model.js";
+import { addFormatFlags, destination, writeModel, type FormatFlags } from "../model-writer.js";
+import { compositionArtefact } from "../saved-composition.js";
 import { addBackendFlags, addModelFlags, addVectorFlags, type ModelFlags, type VectorFlags } from "../shared-flags.js";
 import type { Terminal } from "../terminal.js";
 
-interface MergeFlags extends ModelFlags, VectorFlags {
+interface MergeFlags extends ModelFlags, VectorFlags, FormatFlags {
   readonly composition?: string;
   readonly scale?: number;
-  readonly out?: string;
   readonly dtype: "F32" | "F16";
-}
-
-function requireOut({ out }: MergeFlags): string {
-  if (out === undefined) {
-    throw new InputError({
-      where: "atlas merge",
-      got: "no --out",
-      expected: "the .safetensors file to write",
-      next: "for example --out merged/zeroshot.safetensors",
-    });
-  }
-  return out;
 }
 
 async function applied(container: DependencyContainer, model: LoadedModel, { composition, scale, taskVectors }: MergeFlags): Promise<LoadedComposition> {
@@ -80,9 +71,24 @@ function as(dtype: "F32" | "F16", tensor: HostTensor): HostTensor {
     : { dtype, shape: tensor.shape, data: widen(tensor) };
 }
 
-async function merge(flags: MergeFlags): Promise<WrittenFile> {
-  const out = requireOut(flags);
-  await assertWritable(dirname(resolve(out)));
+/** The composed encoder's blocks and buffers in the element type that was asked for. */
+async function composedEncoder(model: LoadedModel, { composition, coefficients, vectors }: LoadedComposition, dtype: MergeFlags["dtype"]): Promise<NamedHostTensors> {
+  const composed = await composeWeights(
+    model.spec.blocks,
+    model.base,
+    vectors.map(({ vector }) => vector),
+    composition,
+    coefficients,
+  );
+  return new Map([...composed].map(([name, tensor]) => {
+    const block = as(dtype, tensor);
+    requireFinite(block, `block "${name}" of the merged model`, dtype === "F16" ? "write it with --dtype F32" : "take smaller coefficients");
+    return [name, block];
+  }));
+}
+
+async function merge(flags: MergeFlags): Promise<WrittenFile[]> {
+  const { out, format } = await destination(flags, "merge");
   const container = await compositionRoot(flags.plugin);
   await activeBackend(container, flags.backend);
   const model = await loadModelFor(flags, flags.composition);
@@ -93,7 +99,8 @@ async function merge(flags: MergeFlags): Promise<WrittenFile> {
       expected: "another file: the task vectors belong to that base",
     });
   }
-  const { composition, coefficients, vectors, mode } = await applied(container, model, flags);
+  const composed = await applied(container, model, flags);
+  const { composition, coefficients, vectors, mode } = composed;
   if (mode === "linearised") {
     throw new InputError({
       where: flags.composition!,
@@ -101,53 +108,44 @@ async function merge(flags: MergeFlags): Promise<WrittenFile> {
       expected: "one of the model itself: a linearised one has no weights of its own",
     });
   }
-  const composed = await composeWeights(
-    model.spec.blocks,
-    model.base,
-    vectors.map(({ vector }) => vector),
-    composition,
-    coefficients,
-  );
+  const encoder = await composedEncoder(model, composed, flags.dtype);
+  const artefact = compositionArtefact(model, vectors, composition, coefficients, { mode, seed: 0 });
+  const coefficientFile = flags.composition === undefined ? encodeComposition(artefact) : [readFileSync(flags.composition)];
   const base = await openCheckpoint(model.folder.basePath);
   try {
-    const tensors = new Map<string, StoredTensor | HostTensor>(canonicalTensors(base.tensors, base.path));
-    for (const [name, tensor] of composed) {
-      const block = as(flags.dtype, tensor);
-      requireFinite(
-        block,
-        `block "${name}" of the merged model`,
-        flags.dtype === "F16" ? "write it with --dtype F32" : "take smaller coefficients",
-      );
-      tensors.set(name, block);
-    }
-    return await writeSafetensorsFile(out, tensors, {
-      format: "pt",
-      base: `${model.folder.name} ${model.baseHash}`,
-      task_vectors: JSON.stringify(vectors.map(({ vector, hash }) => ({ name: vector.name, sha256: hash }))),
-      composition: composition.id,
+    return await writeModel(format, out, {
+      config: model.config,
+      spec: model.spec,
+      normalisation: model.normalisation,
+      tensors: new Map<string, StoredTensor | HostTensor>([...canonicalTensors(base.tensors, base.path), ...encoder]),
+      encoder,
+      provenance: { base: { name: model.folder.name, sha256: model.baseHash }, composed },
+      folder: model.folder.path,
+      extra: new Map([["composition.safetensors", coefficientFile]]),
     });
   } finally {
     await base.close();
   }
 }
 
-/** `atlas merge`: one checkpoint with the coefficients applied, in open_clip's names; all else as in the base. */
+/** `atlas merge`: the model with the coefficients applied, all else as in the base, in a format that other tools load. */
 export function addMerge(program: Command, terminal: Terminal): void {
   const command = program.command("merge").description("apply coefficients and write a checkpoint that other tools load");
-  addVectorFlags(addModelFlags(command), "for --scale")
-    .optionsGroup("Merging:")
+  addFormatFlags(addVectorFlags(addModelFlags(command), "for --scale").optionsGroup("Merging:"))
     .option("--composition <file>", "a composition.safetensors")
     .option(
       "--scale <number>",
       "instead of a composition: add this much of every task vector",
       numberFlag("--scale", () => true, "a number"),
     )
-    .option("--out <file>", "the .safetensors file to write")
     .addOption(new Option("--dtype <type>", "element type of the composed blocks").choices(["F32", "F16"]).default("F32"));
   addBackendFlags(command).action(async (flags: MergeFlags) => {
     const written = await merge(flags);
+    const document = written.length === 1 ? written[0] : { path: flags.out, files: written };
     terminal.out(
-      flags.json ? JSON.stringify(written, null, 2) : `${written.path}: ${written.bytes} bytes, sha256 ${written.sha256}`,
+      flags.json
+        ? JSON.stringify(document, null, 2)
+        : written.map(({ path, bytes, sha256 }) => `${path}: ${bytes} bytes, sha256 ${sha256}`).join("\n"),
     );
   });
 }
