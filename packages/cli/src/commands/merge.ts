@@ -109,8 +109,9 @@ async function merge(flags: MergeFlags): Promise<WrittenFile[]> {
     });
   }
   const encoder = await composedEncoder(model, composed, flags.dtype);
-  const artefact = compositionArtefact(model, vectors, composition, coefficients, { mode, seed: 0 });
-  const coefficientFile = flags.composition === undefined ? encodeComposition(artefact) : [readFileSync(flags.composition)];
+  const coefficientFile = flags.composition === undefined
+    ? encodeComposition(compositionArtefact(model, vectors, composition, coefficients, { mode, seed: 0 }))
+    : [readFileSync(flags.composition)];
   const base = await openCheckpoint(model.folder.basePath);
   try {
     return await writeModel(format, out, {
