@@ -1,5 +1,5 @@
 import { canonicalTensors, loadBase, openCheckpoint } from "@atlas-tv/checkpoints";
-import { textSpec, WordTokenizer, zeroShotHead } from "@atlas-tv/clip";
+import { firstColumns, shortenedText, textSpec, usedLength, WordTokenizer, zeroShotHead, zeroShotPrompts } from "@atlas-tv/clip";
 import { dense, InputError, readFloat32, type Backend, type ClassificationHead, type Dataset } from "@atlas-tv/core";
 import type { LoadedModel } from "./loaded-model.js";
 import { modelTokenizer } from "./text-tokenizer.js";
@@ -65,9 +65,12 @@ export async function buildHead(
       });
     }
     const [logitScale = 0] = await readFloat32(scale, "logit_scale");
+    // Prompts are a few tokens long: an encoder of their length does a fraction of the work.
+    const length = usedLength(tokenizer.encode(zeroShotPrompts(dataset)));
+    const short = shortenedText(spec, await loadBase(spec, file.tensors, model.folder.basePath), length);
     const encoder = await backend.compile(
-      spec,
-      await loadBase(spec, file.tensors, model.folder.basePath),
+      short.spec,
+      short.base,
       [],
       dense(),
       threads === undefined ? {} : { threads },
@@ -75,7 +78,7 @@ export async function buildHead(
     try {
       return await zeroShotHead({
         encoder,
-        tokenize: (texts) => tokenizer.encode(texts),
+        tokenize: (texts) => firstColumns(tokenizer.encode(texts), length),
         classNames: dataset.classNames,
         templates: dataset.templates,
         logitScale,

@@ -7,5 +7,6 @@ export * from "./encoder-specs.js";
 export * from "./hugging-face-config.js";
 export * from "./hugging-face-tokenizer.js";
 export * from "./known-models.js";
+export * from "./shortened-text.js";
 export * from "./word-tokenizer.js";
 export * from "./zero-shot-head.js";

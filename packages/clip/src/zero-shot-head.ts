@@ -25,6 +25,11 @@ export interface ZeroShotHeadOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Every class name in every template, class by class. */
+export function zeroShotPrompts({ classNames, templates }: Pick<ZeroShotHeadOptions, "classNames" | "templates">): string[] {
+  return classNames.flatMap((className) => templates.map((template) => template.replaceAll("{}", () => className)));
+}
+
 /** Adds `vector` divided by its Euclidean length to `sum`. */
 function addNormalised(sum: Float64Array, vector: ArrayLike<number>, scale = 1): void {
   let square = 0;
@@ -45,7 +50,7 @@ function checkPrompts({ classNames, templates, name, batchSize = DEFAULT_BATCH }
 
 async function embedClasses(encoder: ComposedEncoder, options: ZeroShotHeadOptions): Promise<ClassificationHead> {
   const { tokenize, classNames, templates, logitScale, name, batchSize = DEFAULT_BATCH, onProgress, signal } = options;
-  const prompts = classNames.flatMap((className) => templates.map((template) => template.replaceAll("{}", () => className)));
+  const prompts = zeroShotPrompts(options);
   const sums: Float64Array[] = [];
   for (let from = 0; from < prompts.length; from += batchSize) {
     if (signal?.aborted === true) throw new AbortedError(`stopped while head "${name}" was built`);
