@@ -6,7 +6,7 @@ import { chromium } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { CHROMIUM_FLAGS, findChromium, HOW_TO_GET_CHROMIUM } from "../../scripts/browser.mjs";
 import { ROOT } from "../../scripts/toolchain.mjs";
-import { FIXTURES } from "../../packages/core/test/fixture-files.js";
+import { fixturePath } from "../../packages/core/test/fixture-files.js";
 import { seenByEncoders, type SeenByEncoders } from "./encoder-inputs.js";
 import { tenSteps, type TenSteps } from "./ten-steps.js";
 
@@ -72,7 +72,7 @@ describe("in a browser", () => {
   it("pictures are preprocessed and augmented, and texts tokenised, to the numbers that Node gives", async ({ skip }) => {
     const executablePath = findChromium();
     if (executablePath === null) return skip(`Preprocessing in headless Chromium was not run: ${NO_CHROMIUM}`);
-    const folder = join(FIXTURES, "preprocess");
+    const folder = fixturePath("preprocess");
     const files = readdirSync(folder).filter((name) => name.endsWith(".png")).map((name) => [...readFileSync(join(folder, name))]);
     const arguments_ = [files, ["a photo of a cat.", "état &amp; 7 \u0085 \ufeff"], 32] as const;
     const there = await inPage<SeenByEncoders>(
