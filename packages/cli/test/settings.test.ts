@@ -13,7 +13,7 @@ afterAll(folder.remove);
 async function flagsOf(yaml: string, ...args: string[]): Promise<Record<string, unknown>> {
   const path = join(folder.path, "settings.yaml");
   writeFileSync(path, yaml);
-  const program = createProgram({ out: () => {}, note: () => {}, signal: new AbortController().signal });
+  const program = await createProgram({ out: () => {}, note: () => {}, signal: new AbortController().signal });
   const command = program.commands.find((candidate) => candidate.name() === "few-shots") as Command;
   let flags: Record<string, unknown> = {};
   command.action((given: Record<string, unknown>) => {
