@@ -6,7 +6,7 @@ import {
 const LARGEST_STACKED = 1 << 16;
 
 /** Elements of all vectors in a tile: widened, they stay in the cache between the steps of a program. */
-const TILE_ELEMENTS = 1 << 20;
+const TILE_ELEMENTS = 1 << 21;
 
 /** Fewer elements than this are not worth a run; an inner product in float32 over more of them would lose digits. */
 const TILE_RANGE = [1 << 15, 1 << 18] as const;
