@@ -1,5 +1,4 @@
 /** One measurement in a process of its own, so that its peak memory is its own: `node case.mjs OPTIONS-AS-JSON`, JSON to stdout. */
-import { freemem } from "node:os";
 import { CpuBackend } from "@atlas-tv/backend-cpu";
 import { knownModel, visionSpec } from "@atlas-tv/clip";
 import { blockwise, compileDefault, sizeOf } from "@atlas-tv/core";
@@ -89,7 +88,7 @@ async function measure({ model, batch, vectors: n, threads, repeats, recompute, 
     result.timesFasterThanDefault = result.defaultStepMs.min / result.stepMs.min;
     plain.dispose();
   }
-  return { ...result, freeMegabytes: freemem() / 2 ** 20 };
+  return result;
 }
 
 console.log(JSON.stringify(await measure(JSON.parse(process.argv[2]))));
