@@ -39,6 +39,14 @@ function publish(gpu: GPU, classes: object): void {
   else Object.defineProperty(navigator, "gpu", { value: gpu, configurable: true });
 }
 
+const devices = new Set<GPUDevice>();
+
+/** Destroys the device before the process ends: work still under way on it would go on while Dawn is torn down, and crash. */
+function destroyAtExit(device: GPUDevice): void {
+  if (devices.size === 0) process.once("exit", () => devices.forEach((open) => open.destroy()));
+  devices.add(device);
+}
+
 const opened = new Map<string, Promise<GraphicsAnswer>>();
 
 async function open(flags: readonly string[]): Promise<GraphicsAnswer> {
@@ -49,7 +57,7 @@ async function open(flags: readonly string[]): Promise<GraphicsAnswer> {
     const { create, globals } = await import("webgpu");
     const gpu = create([...flags]);
     publish(gpu, globals);
-    return { gpu, versions: { webgpu: version }, missing: [], withoutAdapter: WITHOUT_ADAPTER };
+    return { gpu, versions: { webgpu: version }, missing: [], withoutAdapter: WITHOUT_ADAPTER, onDevice: destroyAtExit };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     return { ...nothing, missing: [`the package webgpu ${version} does not load on this machine (${reason})`] };

@@ -35,7 +35,7 @@ export async function findAdapter(gpu: GPU, { powerPreference = "high-performanc
  * @throws InputError when there is no WebGPU or no adapter.
  */
 export async function openDevice(graphics: Graphics, choice: AdapterChoice): Promise<{ device: GPUDevice; info: GPUAdapterInfo }> {
-  const { gpu, missing, withoutAdapter } = await graphics();
+  const { gpu, missing, withoutAdapter, onDevice } = await graphics();
   const where = 'backend "webgpu"';
   if (gpu === null) throw new InputError({ where, got: "no WebGPU", expected: missing.join("; ") });
   const adapter = await findAdapter(gpu, choice);
@@ -43,7 +43,9 @@ export async function openDevice(graphics: Graphics, choice: AdapterChoice): Pro
   const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((limit) => [limit, adapter.limits[limit]]));
   const requiredFeatures: GPUFeatureName[] = adapter.features.has(TIMESTAMPS) ? [TIMESTAMPS] : [];
   try {
-    return { device: await adapter.requestDevice({ requiredLimits, requiredFeatures }), info: adapter.info };
+    const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+    onDevice?.(device);
+    return { device, info: adapter.info };
   } catch (cause) {
     const said = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause);
     throw new InputError({ where, got: `${adapterName(adapter.info)}, which gives no device (${said})`, expected: "a device", next: withoutAdapter }, { cause });

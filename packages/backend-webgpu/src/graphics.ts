@@ -7,6 +7,8 @@ export interface GraphicsAnswer {
   readonly missing: readonly string[];
   /** What to do where WebGPU finds no adapter. */
   readonly withoutAdapter: string;
+  /** Called with each device that is opened. */
+  readonly onDevice?: (device: GPUDevice) => void;
 }
 
 /** Where WebGPU comes from: the browser, or Dawn in Node. Asked again, it gives the same `gpu`. */
