@@ -1,0 +1,154 @@
+/** The page: wires what a person does to the session in its worker. */
+import { Camera } from "./camera.js";
+import { ClassCards } from "./class-cards.js";
+import type { ComputeWish } from "./compute.js";
+import { ImageAdder } from "./image-adder.js";
+import { onDrop, pastedImages, pickedImages, type FoundImage } from "./image-intake.js";
+import { LearningPanel } from "./learning-panel.js";
+import { ModelPanel } from "./model-panel.js";
+import { keepForOffline } from "./offline.js";
+import { byId, create, reporting, showFailure } from "./page-elements.js";
+import { PictureSet, type UseRule } from "./picture-set.js";
+import { ResultPanel } from "./result-panel.js";
+import { loadSampleDigits } from "./sample-digits.js";
+import type { Result } from "./session.js";
+import { SessionClient } from "./session-client.js";
+
+const client = new SessionClient();
+const { session } = client;
+const set = new PictureSet();
+const camera = new Camera();
+
+const imageFailure = byId("image-failure", HTMLElement);
+const imageStatus = byId("image-status", HTMLElement);
+const useRule = byId("use-rule", HTMLSelectElement);
+const wish = byId("wish", HTMLSelectElement);
+const tryPlace = byId("try", HTMLElement);
+
+let computing = false;
+let started = false;
+let latest: Result | null = null;
+
+const adder = new ImageAdder({
+  set,
+  check: (blob, name) => session.checkImage(blob, name),
+  rule: () => useRule.value as UseRule,
+  tell: (message) => { imageStatus.textContent = message; },
+});
+const cards = new ClassCards(set, { add: (id, images) => adder.addTo(id, images), failure: imageFailure, camera });
+const modelPanel = new ModelPanel((location) => session.open(location), () => { settle(); });
+const resultPanel = new ResultPanel({
+  predict: (blob, name) => session.predict(blob, name),
+  composition: () => session.composition(),
+});
+const learningPanel = new LearningPanel({ learn: () => { void learn(); }, stop: () => { void session.stop(); } });
+
+/** Lets the learn button say what is missing. */
+function settle(): void {
+  if (computing) return;
+  const model = modelPanel.tasks.length === 0 ? ["Load a model and tick at least one task vector."] : [];
+  learningPanel.require([...(started ? [] : ["Wait until this page knows what it computes with."]), ...model, ...set.problems()]);
+}
+
+async function learn(): Promise<void> {
+  computing = true;
+  const tasks = modelPanel.tasks;
+  resultPanel.hide();
+  learningPanel.begin();
+  try {
+    latest = await client.learn({
+      classNames: set.classNames,
+      templates: learningPanel.templates,
+      learning: set.labelled("learning"),
+      checking: set.labelled("checking"),
+      tasks,
+      settings: learningPanel.settings,
+    }, {
+      onStep: (step, steps, loss) => { learningPanel.step(step, steps, loss); },
+      onEpoch: (report) => { learningPanel.epoch(report); },
+    });
+    resultPanel.show(latest);
+    learningPanel.end(latest.stopped ? "Stopped. What was learned so far is below." : "Done. The result is below.");
+  } catch (failure) {
+    learningPanel.fail(failure);
+  } finally {
+    computing = false;
+    settle();
+  }
+}
+
+async function start(): Promise<void> {
+  const device = byId("device", HTMLElement);
+  const remarks = byId("remarks", HTMLUListElement);
+  started = false;
+  resultPanel.hide();
+  settle();
+  device.textContent = "Looking for something to compute with …";
+  try {
+    const summary = await session.start(wish.value as ComputeWish, globalThis.crossOriginIsolated);
+    device.textContent = `Computes with ${summary.device}`;
+    remarks.replaceChildren(...summary.remarks.map((remark) => create("li", { textContent: remark })));
+    started = true;
+  } catch (failure) {
+    device.textContent = "Cannot compute here";
+    remarks.replaceChildren(create("li", { className: "failure", textContent: failure instanceof Error ? failure.message : String(failure) }));
+  }
+  settle();
+}
+
+/** An image to try where a result is in use, otherwise one for the class that was used last. */
+function takePasted(images: FoundImage[], target: EventTarget | null): void {
+  const [first] = images;
+  if (first === undefined) return;
+  if (resultPanel.shown && target instanceof Node && tryPlace.contains(target)) {
+    resultPanel.tryImage(first.blob, first.name);
+    return;
+  }
+  const current = cards.current ?? set.addClass();
+  reporting(imageFailure, () => adder.addTo(current.id, images));
+}
+
+set.onChange(settle);
+wish.addEventListener("change", () => { void start(); });
+byId("add-class", HTMLButtonElement).addEventListener("click", () => { cards.focus(set.addClass().id); });
+byId("samples", HTMLButtonElement).addEventListener("click", () => {
+  reporting(imageFailure, async () => {
+    const { templates, augmentation, task } = await loadSampleDigits(set);
+    learningPanel.suggest(templates, augmentation);
+    modelPanel.untick(task);
+    imageStatus.textContent = `Sample digits added. The task vector ${task} has seen such images and is not ticked.`;
+  });
+});
+const imageFolder = byId("image-folder", HTMLInputElement);
+imageFolder.addEventListener("change", () => {
+  const images = pickedImages(imageFolder.files);
+  imageFolder.value = "";
+  reporting(imageFailure, () => adder.addFolder(images));
+});
+onDrop(byId("images", HTMLElement), (images) => { reporting(imageFailure, async () => adder.addFolder(await images)); });
+document.addEventListener("paste", (event) => {
+  const images = pastedImages(event.clipboardData);
+  if (images.length === 0) return;
+  event.preventDefault();
+  takePasted(images, document.activeElement);
+});
+
+const tryFile = byId("try-file", HTMLInputElement);
+tryFile.addEventListener("change", () => {
+  for (const { blob, name } of pickedImages(tryFile.files)) resultPanel.tryImage(blob, name);
+  tryFile.value = "";
+});
+onDrop(tryPlace, (images) => {
+  void images.then(([first]) => { if (first !== undefined) resultPanel.tryImage(first.blob, first.name); });
+});
+byId("try-camera", HTMLButtonElement).addEventListener("click", () => {
+  reporting(byId("try-failure", HTMLElement), () => camera.open((picture) => { resultPanel.tryImage(picture, "camera picture"); }));
+});
+
+void keepForOffline((_state, message) => { byId("offline", HTMLElement).textContent = message; });
+set.addClass();
+set.addClass();
+if (!globalThis.isSecureContext) {
+  showFailure(imageFailure, "This page came neither over https nor from localhost: browsers then offer no camera, no offline use and no hashes, so nothing can be learned. Serve it over https or open it on localhost.");
+}
+void start().then(() => { modelPanel.loadZoo(); });
