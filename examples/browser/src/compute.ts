@@ -1,5 +1,4 @@
-import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
-import { InputError, PlainBackend, type Backend } from "@atlas-tv/core";
+import { InputError, type Backend, type BackendReport } from "@atlas-tv/core";
 
 export type ComputeWish = "automatic" | "webgpu" | "wasm";
 
@@ -16,36 +15,48 @@ export interface Candidate {
   readonly id: Exclude<ComputeWish, "automatic">;
   readonly title: string;
   readonly backend: Backend;
+  /** What it computes on, once it is active. */
+  readonly device: (report: BackendReport) => string;
+  /** What would make it faster; null when there is nothing to say. */
+  readonly remark: () => string | null;
 }
 
-/** The candidates of a browser: wasm runs everywhere, its files are served with the page. */
-export function browserCandidates(wasmFolder: string): Candidate[] {
-  setWasmPaths(wasmFolder);
-  return [{ id: "wasm", title: "WebAssembly", backend: new PlainBackend("wasm") }];
-}
+/** Graphics adapters that are a program on the processor, by a part of their names: slower than WebAssembly there. */
+const EMULATED = /swiftshader|llvmpipe|lavapipe|basic render/i;
 
-/** What a browser lacks, one sentence each; the second only matters to WebAssembly. */
-export function threadRemark(isolated: boolean): string | null {
-  if (isolated) return null;
-  return "This page is not cross-origin isolated, so WebAssembly computes on one thread. Reload once the page works offline, or serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.";
+/** Why a backend is not taken, or null. */
+async function refusal({ title, backend }: Candidate, report: BackendReport, automatic: boolean): Promise<string | null> {
+  if (!report.usable) return `${title} is not used. It lacks ${report.missing.join("; ")}.`;
+  if (automatic && EMULATED.test(report.device)) {
+    return `${title} is not used: the processor would emulate it (${report.device}). It can be chosen under Settings all the same.`;
+  }
+  try {
+    await backend.activate();
+    return null;
+  } catch (failure) {
+    return `${title} is not used: it did not start. ${failure instanceof Error ? failure.message : String(failure)}`;
+  }
 }
 
 /**
  * Activates the first candidate that is usable, or the one that was asked for.
  * @throws InputError when none is: what is missing, and how to get it.
  */
-export async function chooseCompute(wish: ComputeWish, candidates: readonly Candidate[], isolated: boolean): Promise<Compute> {
+export async function chooseCompute(wish: ComputeWish, candidates: readonly Candidate[]): Promise<Compute> {
   const remarks: string[] = [];
-  const wanted = wish === "automatic" ? candidates : candidates.filter(({ id }) => id === wish);
-  for (const { id, title, backend } of wanted) {
-    const { usable, device, missing } = await backend.probe();
-    if (!usable) {
-      remarks.push(`${title} is not used: ${missing.join("; ")}.`);
-      continue;
+  const automatic = wish === "automatic";
+  for (const candidate of automatic ? candidates : candidates.filter(({ id }) => id === wish)) {
+    const report = await candidate.backend.probe();
+    const reason = await refusal(candidate, report, automatic);
+    if (reason === null) {
+      const remark = candidate.remark();
+      return {
+        backend: candidate.backend,
+        device: `${candidate.title}, ${candidate.device(report)}`,
+        remarks: remark === null ? remarks : [...remarks, remark],
+      };
     }
-    await backend.activate();
-    const thread = id === "wasm" ? threadRemark(isolated) : null;
-    return { backend, device: `${title} (${device})`, remarks: thread === null ? remarks : [...remarks, thread] };
+    remarks.push(reason);
   }
-  throw new InputError({ where: "this browser", got: remarks.join(" ") || `no backend "${wish}"`, expected: "one that can compute here", next: "choose another under Settings" });
+  throw new InputError({ where: "this browser", got: remarks.join(" "), expected: "something to compute with", next: "choose another under Settings" });
 }

@@ -1,5 +1,6 @@
 import type { EpochReport, AdaptationSettings } from "./adaptation.js";
 import type { Augmentation } from "@atlas-tv/core";
+import { HeatMap } from "./heat-map.js";
 import { lineChart, type Series } from "./line-chart.js";
 import { byId, create, percent, showFailure } from "./page-elements.js";
 
@@ -16,6 +17,7 @@ export class LearningPanel {
   #losses: (readonly [number, number])[] = [];
   #reports: EpochReport[] = [];
   #steps = 0;
+  #heatMap: HeatMap | null = null;
 
   constructor(actions: { readonly learn: () => void; readonly stop: () => void }) {
     this.#learn.addEventListener("click", actions.learn);
@@ -50,13 +52,16 @@ export class LearningPanel {
     this.#todo.replaceChildren(...problems.map((problem) => create("li", { textContent: problem })));
   }
 
-  begin(): void {
+  /** @param tasks columns of the heat map, the task vectors; @param blocks its rows. */
+  begin(tasks: readonly string[], blocks: readonly string[]): void {
     this.#losses = [];
     this.#reports = [];
     this.#steps = 0;
     showFailure(this.#failure, null);
     this.#running(true);
     this.#status.textContent = "Reading images and task vectors …";
+    this.#heatMap = new HeatMap(tasks, blocks);
+    byId("heat-map", HTMLElement).replaceChildren(this.#heatMap.element);
     byId("epochs-table", HTMLTableSectionElement).replaceChildren();
   }
 
@@ -78,6 +83,7 @@ export class LearningPanel {
     byId("epochs-table", HTMLTableSectionElement).append(create("tr", {},
       create("th", { scope: "row", textContent: epoch === 0 ? "before" : String(epoch) }),
       ...[loss?.toFixed(3) ?? "–", percent(learned.accuracy), checked === null ? "–" : percent(checked.accuracy)].map((text) => create("td", { textContent: text }))));
+    this.#heatMap?.show(report.coefficients);
     this.#draw();
   }
 
@@ -97,7 +103,7 @@ export class LearningPanel {
     this.#stop.hidden = this.#progress.hidden = !running;
     this.#stop.disabled = false;
     if (running) {
-      byId("curves", HTMLElement).hidden = byId("numbers", HTMLElement).hidden = false;
+      byId("curves", HTMLElement).hidden = byId("numbers", HTMLElement).hidden = byId("coefficients", HTMLElement).hidden = false;
       this.#progress.removeAttribute("value");
     }
     if (hadFocus) (running ? this.#stop : this.#learn).focus();

@@ -10,8 +10,7 @@ import { keepForOffline } from "./offline.js";
 import { byId, create, reporting, showFailure } from "./page-elements.js";
 import { PictureSet, type UseRule } from "./picture-set.js";
 import { ResultPanel } from "./result-panel.js";
-import { loadSampleDigits } from "./sample-digits.js";
-import type { Result } from "./session.js";
+import { SampleDigits } from "./sample-digits.js";
 import { SessionClient } from "./session-client.js";
 
 const client = new SessionClient();
@@ -27,7 +26,6 @@ const tryPlace = byId("try", HTMLElement);
 
 let computing = false;
 let started = false;
-let latest: Result | null = null;
 
 const adder = new ImageAdder({
   set,
@@ -54,9 +52,9 @@ async function learn(): Promise<void> {
   computing = true;
   const tasks = modelPanel.tasks;
   resultPanel.hide();
-  learningPanel.begin();
+  learningPanel.begin(tasks, modelPanel.blocks);
   try {
-    latest = await client.learn({
+    const result = await client.learn({
       classNames: set.classNames,
       templates: learningPanel.templates,
       learning: set.labelled("learning"),
@@ -67,8 +65,8 @@ async function learn(): Promise<void> {
       onStep: (step, steps, loss) => { learningPanel.step(step, steps, loss); },
       onEpoch: (report) => { learningPanel.epoch(report); },
     });
-    resultPanel.show(latest);
-    learningPanel.end(latest.stopped ? "Stopped. What was learned so far is below." : "Done. The result is below.");
+    resultPanel.show(result);
+    learningPanel.end(result.stopped ? "Stopped. What was learned so far is below." : "Done. The result is below.");
   } catch (failure) {
     learningPanel.fail(failure);
   } finally {
@@ -85,7 +83,7 @@ async function start(): Promise<void> {
   settle();
   device.textContent = "Looking for something to compute with …";
   try {
-    const summary = await session.start(wish.value as ComputeWish, globalThis.crossOriginIsolated);
+    const summary = await session.start(wish.value as ComputeWish);
     device.textContent = `Computes with ${summary.device}`;
     remarks.replaceChildren(...summary.remarks.map((remark) => create("li", { textContent: remark })));
     started = true;
@@ -113,9 +111,11 @@ wish.addEventListener("change", () => { void start(); });
 byId("add-class", HTMLButtonElement).addEventListener("click", () => { cards.focus(set.addClass().id); });
 byId("samples", HTMLButtonElement).addEventListener("click", () => {
   reporting(imageFailure, async () => {
-    const { templates, augmentation, task } = await loadSampleDigits(set);
+    const samples = await SampleDigits.load();
+    const { templates, augmentation, task } = samples.sheet;
     learningPanel.suggest(templates, augmentation);
     modelPanel.untick(task);
+    await samples.fill(set);
     imageStatus.textContent = `Sample digits added. The task vector ${task} has seen such images and is not ticked.`;
   });
 });

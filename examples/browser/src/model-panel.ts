@@ -11,6 +11,7 @@ export class ModelPanel {
   readonly #vectors = byId("vectors", HTMLElement);
   readonly #facts = byId("model-facts", HTMLElement);
   readonly #failure = byId("model-failure", HTMLElement);
+  #blocks: readonly string[] = [];
 
   /** @param open loads a model in the session. */
   constructor(readonly open: (location: ModelLocation) => Promise<ModelSummary>, readonly onChange: () => void) {
@@ -54,6 +55,11 @@ export class ModelPanel {
     });
   }
 
+  /** Names of the model's parameter blocks. */
+  get blocks(): readonly string[] {
+    return this.#blocks;
+  }
+
   /** The ticked task vectors. */
   get tasks(): string[] {
     return this.#boxes().filter((box) => box.checked).map((box) => box.value);
@@ -74,7 +80,8 @@ export class ModelPanel {
   }
 
   #show({ name, imageSize, blocks, tasks }: ModelSummary): void {
-    this.#facts.textContent = `${name}: images of ${imageSize} × ${imageSize} pixels, ${blocks} parameter blocks, ${tasks.length} task vectors.`;
+    this.#blocks = blocks;
+    this.#facts.textContent = `${name}: images of ${imageSize} × ${imageSize} pixels, ${blocks.length} parameter blocks, ${tasks.length} task vectors.`;
     this.#vectors.replaceChildren(...tasks.map((task) => {
       return create("label", { className: "choice" }, create("input", { type: "checkbox", value: task, checked: true }), task);
     }));

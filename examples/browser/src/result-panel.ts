@@ -1,5 +1,3 @@
-import type { EpochReport } from "./adaptation.js";
-import { HeatMap } from "./heat-map.js";
 import { byId, create, percent, reporting } from "./page-elements.js";
 import type { Prediction, Result } from "./session.js";
 
@@ -20,7 +18,6 @@ export class ResultPanel {
   readonly #section = byId("result", HTMLElement);
   readonly #prediction = byId("prediction", HTMLElement);
   readonly #failure = byId("try-failure", HTMLElement);
-  #heatMap: HeatMap | null = null;
   #pictureUrl: string | null = null;
 
   constructor(readonly actions: ResultActions) {
@@ -38,16 +35,7 @@ export class ResultPanel {
     this.#prediction.replaceChildren();
   }
 
-  /** Shows coefficients that are still being learned, or have been. */
-  showCoefficients({ coefficients }: EpochReport, tasks: readonly string[], blocks: readonly string[]): void {
-    if (this.#heatMap === null) {
-      this.#heatMap = new HeatMap(tasks, blocks);
-      byId("heat-map", HTMLElement).replaceChildren(this.#heatMap.element);
-    }
-    this.#heatMap.show(coefficients);
-  }
-
-  show({ reports, stopped, seconds, tasks, blocks, head }: Result): void {
+  show({ reports, stopped, seconds, head }: Result): void {
     const [before, after] = [reports[0]!, reports.at(-1)!];
     const [from, to] = before.checked !== null && after.checked !== null ? [before.checked, after.checked] : [before.learned, after.learned];
     const images = before.checked === null ? "the images it learned from (keep some for checking to see how it does on others)" : "the checked images";
@@ -58,8 +46,6 @@ export class ResultPanel {
     );
     const source = head.from === "names" ? "Before learning, the classes are told apart by their names alone (zero-shot)." : "";
     byId("head-facts", HTMLElement).textContent = [source, head.remark].filter((text) => text !== "").join(" ");
-    this.#heatMap = null;
-    this.showCoefficients(after, tasks, blocks);
     this.#prediction.replaceChildren();
     this.#section.hidden = false;
   }

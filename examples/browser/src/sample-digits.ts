@@ -2,7 +2,7 @@ import type { Augmentation } from "@atlas-tv/core";
 import type { PictureSet } from "./picture-set.js";
 
 /** What `samples/digits.json` says about the sheet of pictures beside it. */
-interface SampleSheet {
+export interface SampleSheet {
   /** Of a square picture, in pixels. */
   readonly side: number;
   /** Pictures of a class, in a row of the sheet: the first are learned from, the others checked. */
@@ -15,25 +15,34 @@ interface SampleSheet {
   readonly task: string;
 }
 
-/** Replaces what is in the set by the digits that come with the page. */
-export async function loadSampleDigits(set: PictureSet): Promise<SampleSheet> {
-  const sheet = (await (await fetch(new URL("samples/digits.json", import.meta.url))).json()) as SampleSheet;
-  const picture = await createImageBitmap(await (await fetch(new URL("samples/digits.png", import.meta.url))).blob());
-  const canvas = Object.assign(document.createElement("canvas"), { width: sheet.side, height: sheet.side });
-  const context = canvas.getContext("2d")!;
-  const cut = async (row: number, column: number): Promise<Blob> => {
-    context.drawImage(picture, -column * sheet.side, -row * sheet.side);
-    return new Promise((resolve) => { canvas.toBlob((blob) => { resolve(blob!); }, "image/png"); });
-  };
-  set.clear();
-  for (const [row, className] of sheet.classNames.entries()) {
-    const { id } = set.addClass(className);
-    for (const [use, from, count] of [["learning", 0, sheet.learned], ["checking", sheet.learned, sheet.checked]] as const) {
+/** The digits that come with the page, for those who have no images at hand. */
+export class SampleDigits {
+  private constructor(readonly sheet: SampleSheet, readonly picture: ImageBitmap) {}
+
+  static async load(): Promise<SampleDigits> {
+    const [sheet, picture] = await Promise.all(["digits.json", "digits.png"].map((file) => fetch(new URL(`samples/${file}`, import.meta.url))));
+    return new SampleDigits((await sheet!.json()) as SampleSheet, await createImageBitmap(await picture!.blob()));
+  }
+
+  /** Replaces what is in the set. */
+  async fill(set: PictureSet): Promise<void> {
+    const { classNames, learned, checked } = this.sheet;
+    set.clear();
+    for (const [row, className] of classNames.entries()) {
       const images: { blob: Blob; name: string }[] = [];
-      for (let at = 0; at < count; at++) images.push({ blob: await cut(row, from + at), name: `sample ${from + at + 1} of ${className}` });
-      set.add(id, images, use);
+      for (let column = 0; column < learned + checked; column++) {
+        images.push({ blob: await this.#cut(row, column), name: `sample ${column + 1} of ${className}` });
+      }
+      const { id } = set.addClass(className);
+      set.add(id, images.slice(0, learned), "learning");
+      set.add(id, images.slice(learned), "checking");
     }
   }
-  picture.close();
-  return sheet;
+
+  #cut(row: number, column: number): Promise<Blob> {
+    const { side } = this.sheet;
+    const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+    canvas.getContext("2d")!.drawImage(this.picture, -column * side, -row * side);
+    return new Promise((resolve) => { canvas.toBlob((blob) => { resolve(blob!); }, "image/png"); });
+  }
 }

@@ -20,7 +20,8 @@ export interface ComputeSummary {
 export interface ModelSummary {
   readonly name: string;
   readonly imageSize: number;
-  readonly blocks: number;
+  /** Names of the parameter blocks: columns of the coefficients. */
+  readonly blocks: readonly string[];
   readonly tasks: readonly string[];
 }
 
@@ -39,9 +40,6 @@ export interface Result {
   readonly reports: readonly EpochReport[];
   readonly stopped: boolean;
   readonly seconds: number;
-  /** Rows and columns of the coefficients. */
-  readonly tasks: readonly string[];
-  readonly blocks: readonly string[];
   readonly head: Pick<ClassHead, "from" | "remark">;
 }
 
@@ -77,6 +75,8 @@ async function decoded(name: string, pictures: readonly LabelledPicture[], class
   };
 }
 
+const blockNames = (model: LoadedModel): string[] => model.spec.blocks.map(({ name }) => name);
+
 /** All that the page computes, without the page: it lives in a worker, and in Node for tests. */
 export class Session {
   readonly #candidates: readonly Candidate[];
@@ -91,9 +91,9 @@ export class Session {
   }
 
   /** Chooses what to compute with. What was learned with another backend is forgotten. */
-  async start(wish: ComputeWish, isolated: boolean): Promise<ComputeSummary> {
+  async start(wish: ComputeWish): Promise<ComputeSummary> {
     this.#forget();
-    this.#compute = await chooseCompute(wish, this.#candidates, isolated);
+    this.#compute = await chooseCompute(wish, this.#candidates);
     const { device, remarks } = this.#compute;
     return { device, remarks };
   }
@@ -104,7 +104,7 @@ export class Session {
     this.#forget();
     this.#model = model;
     this.#vectors = new Map();
-    return { name: model.opened.name, imageSize: model.spec.imageSize, blocks: model.spec.blocks.length, tasks: model.opened.tasks };
+    return { name: model.opened.name, imageSize: model.spec.imageSize, blocks: blockNames(model), tasks: model.opened.tasks };
   }
 
   /** @throws InputError when the bytes are no image. */
@@ -139,8 +139,7 @@ export class Session {
       const hooks = { onStep, onEpoch, signal: stop.signal };
       const { coefficients, reports, stopped } = await adapt({ encoder, spec: model.spec, normalisation, head, learning, checking, settings: task.settings }, hooks);
       this.#learned = { model, encoder, head, coefficients, files: loaded.map(({ file }) => file), seed: task.settings.seed };
-      const blocks = model.spec.blocks.map(({ name }) => name);
-      return { reports, stopped, seconds: (performance.now() - started) / 1000, tasks: task.tasks, blocks, head: about };
+      return { reports, stopped, seconds: (performance.now() - started) / 1000, head: about };
     } finally {
       this.#stop = null;
     }
@@ -182,7 +181,7 @@ export class Session {
       shapes: encoder.composition.shapes(model.spec.blocks, files.length),
       composition: encoder.composition.id,
       mode: "standard" as const,
-      blocks: model.spec.blocks.map(({ name }) => name),
+      blocks: blockNames(model),
       taskVectors: files,
       base: model.baseFile,
       model: JSON.parse(JSON.stringify(model.opened.config)),
