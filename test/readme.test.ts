@@ -9,7 +9,7 @@ import { command, readManifest } from "./packages/packed-packages.js";
 /** A fence of TypeScript or JavaScript; one that is part of something larger says `fragment`. */
 const EXAMPLE = /^```(?<language>ts|js)(?<info>[^\n]*)\n(?<code>[\s\S]*?)^```/gm;
 
-const NPM_RUN = /\bnpm run (?:-s )?(?<name>[a-z]+(?::[a-z-]+)?)/g;
+const NPM_RUN = /\bnpm run (?:-s )?(?<name>[a-z]+(?:[:-][a-z]+)*)/g;
 
 const folders = [ROOT, ...["packages", "examples"].flatMap((group) => readdirSync(join(ROOT, group)).map((name) => join(ROOT, group, name)))];
 const docs = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md")).map((name) => join(ROOT, "docs", name));

@@ -53,6 +53,7 @@ export class ClassCards {
     for (const own of classes) {
       const card = this.#cards.get(own.id) ?? this.#addCard(own);
       if (card.name.value !== own.name) card.name.value = own.name;
+      card.element.setAttribute("aria-label", own.name.trim() === "" ? "Class without a name" : `Class ${own.name.trim()}`);
       if (card.shown !== own.pictures) this.#showPictures(card, own);
     }
     const kept = new Set(classes.flatMap(({ pictures }) => pictures.map(({ id }) => id)));

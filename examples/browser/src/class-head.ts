@@ -1,6 +1,7 @@
 import { zeroShotHead } from "@atlas-tv/clip";
 import { classificationHead, dense, type Backend, type ClassificationHead, type LabelledFeatures } from "@atlas-tv/core";
 import type { LoadedModel } from "./loaded-model.js";
+import type { TextSide } from "./text-side.js";
 
 export interface ClassHead {
   readonly head: ClassificationHead;
@@ -11,9 +12,9 @@ export interface ClassHead {
 }
 
 /** Words of a class name that the text encoder never saw, and how many words there are. */
-function unknownWords(className: string, { tokenizer }: NonNullable<LoadedModel["text"]>): { unknown: string[]; count: number } {
+function unknownWords(className: string, { knows }: TextSide): { unknown: string[]; count: number } {
   const words = className.split(/[^\p{L}\p{M}\p{N}]+/u).filter((word) => word !== "");
-  return { unknown: words.filter((word) => tokenizer.encode([word]).data.includes(tokenizer.unknownId)), count: words.length };
+  return { unknown: words.filter((word) => !knows(word)), count: words.length };
 }
 
 /**
@@ -55,15 +56,14 @@ export async function classHead(
     from: "images",
     remark: `${reason} Classes are therefore told apart by the mean features of their images.`,
   });
-  if (text === null) return fromImages("This model brings no vocabulary.");
+  if (text === null) return fromImages("This model brings no text encoder whose words are known.");
   const found = classNames.map((name) => ({ name, ...unknownWords(name, text) }));
   const strange = found.find(({ unknown, count }) => unknown.length === count);
   if (strange !== undefined) return fromImages(`The model knows no word of the class name “${strange.name}”.`);
   const partly = found.flatMap(({ unknown }) => unknown);
   const encoder = await backend.compile(text.spec, text.weights, [], dense());
   try {
-    const tokenize = (texts: readonly string[]): ReturnType<typeof text.tokenizer.encode> => text.tokenizer.encode(texts);
-    const head = await zeroShotHead({ encoder, tokenize, classNames, templates, logitScale, name: "classes" });
+    const head = await zeroShotHead({ encoder, tokenize: text.tokenize, classNames, templates, logitScale, name: "classes" });
     return { head, from: "names", remark: partly.length === 0 ? "" : `The model does not know these words: ${partly.join(", ")}.` };
   } finally {
     encoder.dispose();

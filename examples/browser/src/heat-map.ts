@@ -35,7 +35,8 @@ export class HeatMap {
     this.#cells.forEach((column, task) => {
       column.forEach((cell, block) => {
         const value = coefficients[task * this.blocks.length + block]!;
-        cell.textContent = value.toFixed(2).replace("-", "−");
+        // A true minus sign, and none before a zero.
+        cell.textContent = value.toFixed(2).replace(/^-(?=.*[1-9])/, "−").replace("-", "");
         cell.className = value < 0 ? "negative" : "positive";
         cell.style.setProperty("--strength", `${((100 * Math.abs(value)) / strongest).toFixed(0)}%`);
       });

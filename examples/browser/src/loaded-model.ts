@@ -1,15 +1,7 @@
 import { loadBase, openModelFiles, sha256Source, type HashedFile, type ModelFiles, type OpenedModel } from "@atlas-tv/checkpoints";
-import { parseClipConfig, textSpec, visionSpec, WordTokenizer, type ClipConfig } from "@atlas-tv/clip";
-import { InputError, readFloat32, type ImageEncoderSpec, type NamedHostTensors, type TaskVector } from "@atlas-tv/core";
-
-const VOCABULARY = "vocabulary.json";
-
-/** The text side of a model, where it came along: what turns class names into a head. */
-export interface TextSide {
-  readonly tokenizer: WordTokenizer;
-  readonly spec: ReturnType<typeof textSpec>;
-  readonly weights: NamedHostTensors;
-}
+import { parseClipConfig, visionSpec, type ClipConfig } from "@atlas-tv/clip";
+import { readFloat32, type ImageEncoderSpec, type NamedHostTensors, type TaskVector } from "@atlas-tv/core";
+import { loadTextSide, type TextSide } from "./text-side.js";
 
 /** A pre-trained CLIP and its task vectors, as they were opened. */
 export interface LoadedModel {
@@ -20,7 +12,7 @@ export interface LoadedModel {
   readonly baseFile: HashedFile;
   /** ln of the scale of logits. */
   readonly logitScale: number;
-  /** Null where the model has no words. */
+  /** What turns class names into a head; null where the model has none. */
   readonly text: TextSide | null;
   /** A task vector and the hash of its file. */
   vector(task: string): Promise<{ readonly vector: TaskVector; readonly file: HashedFile }>;
@@ -28,17 +20,6 @@ export interface LoadedModel {
 
 /** CLIP's own scale, 100, where a file holds only the image encoder. */
 const DEFAULT_LOGIT_SCALE = Math.log(100);
-
-async function readTokenizer(files: ModelFiles): Promise<WordTokenizer | null> {
-  if (!files.paths.includes(VOCABULARY)) return null;
-  const source = await files.open(VOCABULARY);
-  try {
-    return WordTokenizer.fromJSON(JSON.parse(new TextDecoder().decode(await source.read(0, source.size))), VOCABULARY);
-  } catch (cause) {
-    if (cause instanceof InputError) throw cause;
-    throw new InputError({ where: VOCABULARY, got: "text that is not JSON", expected: "the words of the text encoder" }, { cause });
-  }
-}
 
 /**
  * Reads θ0 and what lies beside it; task vectors only when they are asked for.
@@ -48,18 +29,17 @@ export async function loadModel(files: ModelFiles): Promise<LoadedModel> {
   const opened = await openModelFiles(files);
   const config = parseClipConfig(opened.config);
   const spec = visionSpec(config);
-  const { tensors } = await opened.baseTensors();
-  const tokenizer = await readTokenizer(files);
-  const scale = tensors.get("logit_scale");
+  const file = await opened.baseTensors();
+  const scale = file.tensors.get("logit_scale");
   const hashed = async (name: string, path: string): Promise<HashedFile> => ({ name, sha256: await sha256Source(await files.open(path)) });
   return {
     opened,
     config,
     spec,
-    base: await loadBase(spec, tensors, opened.basePath),
+    base: await loadBase(spec, file.tensors, opened.basePath),
     baseFile: await hashed(opened.name, opened.basePath),
     logitScale: scale === undefined ? DEFAULT_LOGIT_SCALE : (await readFloat32(scale, "logit_scale"))[0]!,
-    text: tokenizer === null ? null : { tokenizer, spec: textSpec(config), weights: await loadBase(textSpec(config), tensors, opened.basePath) },
+    text: await loadTextSide(files, config, file, opened.basePath),
     vector: async (task) => ({ vector: await opened.taskVector(task, spec), file: await hashed(task, opened.taskPath(task)) }),
   };
 }

@@ -24,6 +24,10 @@ const useRule = byId("use-rule", HTMLSelectElement);
 const wish = byId("wish", HTMLSelectElement);
 const tryPlace = byId("try", HTMLElement);
 
+const INSECURE =
+  "This page came neither over https nor from localhost: browsers then give it no WebGPU, no threads, no camera, no use offline " +
+  "and no hash function, without which nothing can be learned here. Serve it over https, or open it on localhost.";
+
 let computing = false;
 let started = false;
 
@@ -34,11 +38,14 @@ const adder = new ImageAdder({
   tell: (message) => { imageStatus.textContent = message; },
 });
 const cards = new ClassCards(set, { add: (id, images) => adder.addTo(id, images), failure: imageFailure, camera });
-const modelPanel = new ModelPanel((location) => session.open(location), () => { settle(); });
 const resultPanel = new ResultPanel({
   predict: (blob, name) => session.predict(blob, name),
   composition: () => session.composition(),
 });
+const modelPanel = new ModelPanel((location) => {
+  resultPanel.hide();
+  return session.open(location);
+}, () => { settle(); });
 const learningPanel = new LearningPanel({ learn: () => { void learn(); }, stop: () => { void session.stop(); } });
 
 /** Lets the learn button say what is missing. */
@@ -48,8 +55,15 @@ function settle(): void {
   learningPanel.require([...(started ? [] : ["Wait until this page knows what it computes with."]), ...model, ...set.problems()]);
 }
 
+/** While it learns, neither model nor settings can be changed under it. */
+function setComputing(now: boolean): void {
+  computing = now;
+  byId("model", HTMLElement).inert = now;
+  byId("settings", HTMLElement).inert = now;
+}
+
 async function learn(): Promise<void> {
-  computing = true;
+  setComputing(true);
   const tasks = modelPanel.tasks;
   resultPanel.hide();
   learningPanel.begin(tasks, modelPanel.blocks);
@@ -70,7 +84,7 @@ async function learn(): Promise<void> {
   } catch (failure) {
     learningPanel.fail(failure);
   } finally {
-    computing = false;
+    setComputing(false);
     settle();
   }
 }
@@ -145,10 +159,13 @@ byId("try-camera", HTMLButtonElement).addEventListener("click", () => {
   reporting(byId("try-failure", HTMLElement), () => camera.open((picture) => { resultPanel.tryImage(picture, "camera picture"); }));
 });
 
-void keepForOffline((_state, message) => { byId("offline", HTMLElement).textContent = message; });
 set.addClass();
 set.addClass();
-if (!globalThis.isSecureContext) {
-  showFailure(imageFailure, "This page came neither over https nor from localhost: browsers then offer no camera, no offline use and no hashes, so nothing can be learned. Serve it over https or open it on localhost.");
+if (globalThis.isSecureContext) {
+  void keepForOffline((_state, message) => { byId("offline", HTMLElement).textContent = message; });
+  void start().then(() => { modelPanel.loadZoo(); });
+} else {
+  byId("device", HTMLElement).textContent = "Cannot compute here";
+  byId("offline", HTMLElement).textContent = "Not available offline";
+  showFailure(byId("model-failure", HTMLElement), INSECURE);
 }
-void start().then(() => { modelPanel.loadZoo(); });

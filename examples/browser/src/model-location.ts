@@ -1,6 +1,7 @@
 import { blobSource, type ModelFiles } from "@atlas-tv/checkpoints";
 import { InputError } from "@atlas-tv/core";
 import { z } from "zod";
+import { TOKENIZER, VOCABULARY } from "./text-side.js";
 
 /** Where a model lies: a folder that was picked, or the address of one. */
 export type ModelLocation =
@@ -14,7 +15,7 @@ const MANIFEST = "manifest.json";
 const manifestSchema = z.looseObject({ sha256: z.record(z.string(), z.string()) });
 
 /** Files that are no weights: a manifest may leave them out, and a model may be without some. */
-const BESIDE = [CONFIG_FILE, "vocabulary.json"];
+const BESIDE = [CONFIG_FILE, VOCABULARY, TOKENIZER];
 
 /** The one folder among picked files that holds a model: what was picked, or a folder in it. */
 function modelRoot(paths: readonly string[]): string {

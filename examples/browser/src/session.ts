@@ -92,6 +92,7 @@ export class Session {
 
   /** Chooses what to compute with. What was learned with another backend is forgotten. */
   async start(wish: ComputeWish): Promise<ComputeSummary> {
+    this.#requireIdle();
     this.#forget();
     this.#compute = await chooseCompute(wish, this.#candidates);
     const { device, remarks } = this.#compute;
@@ -100,6 +101,7 @@ export class Session {
 
   /** Opens a model. What was learned with another one is forgotten. */
   async open(location: ModelLocation): Promise<ModelSummary> {
+    this.#requireIdle();
     const model = await loadModel(await locateModel(location));
     this.#forget();
     this.#model = model;
@@ -116,7 +118,7 @@ export class Session {
   /** Learns coefficients; `stop` ends it early and keeps the last whole epoch. */
   async learn(task: LearningTask, onStep: NonNullable<AdaptationHooks["onStep"]>, onEpoch: NonNullable<AdaptationHooks["onEpoch"]>): Promise<Result> {
     const { model, backend } = this.#ready();
-    if (this.#stop !== null) throw new Error("learning is under way already");
+    this.#requireIdle();
     const stop = new AbortController();
     this.#stop = stop;
     const started = performance.now();
@@ -206,6 +208,10 @@ export class Session {
   #result(): Learned {
     if (this.#learned === null) throw new Error("nothing has been learned yet");
     return this.#learned;
+  }
+
+  #requireIdle(): void {
+    if (this.#stop !== null) throw new Error("learning is under way: stop it first");
   }
 
   #forget(): void {

@@ -29,8 +29,9 @@ export class StaticPage {
     this.bundled = Object.keys((await buildSite(join(this.folder, "site"))).inputs);
   }
 
-  async start(executablePath: string): Promise<void> {
-    this.#browser = await chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS, ...FAKE_CAMERA] });
+  /** @param flags beside those that every test needs. */
+  async start(executablePath: string, flags: readonly string[] = []): Promise<void> {
+    this.#browser = await chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS, ...FAKE_CAMERA, ...flags] });
   }
 
   /** @param isolated whether the server sends the headers that isolate the page. */
