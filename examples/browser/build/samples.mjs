@@ -18,7 +18,7 @@ const NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "e
  * have no images at hand. They come from the training images of MNIST, so its test images stay unseen.
  */
 export async function writeSamples(folder) {
-  const { train } = await mnist({ classNames: NAMES, resolveFrom: import.meta.dirname });
+  const { train } = await mnist({ classNames: NAMES, resolveFrom: [import.meta.dirname] });
   const columns = LEARNED + CHECKED;
   const indices = fewShots(train.labels, splitTrainValidation(train.length).train, columns, new Random("samples"));
   const first = await train.image(indices[0]);

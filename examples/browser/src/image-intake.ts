@@ -41,7 +41,7 @@ export async function droppedImages(transfer: DataTransfer): Promise<FoundImage[
   // A program may drop files that no file system knows.
   const files = [...transfer.files];
   if (entries.every((entry) => entry === null)) return files.map((blob) => ({ blob, name: blob.name, folders: [] }));
-  const found = await Promise.all(entries.map((entry) => (entry === null ? [] : imagesIn(entry, []))));
+  const found = await Promise.all(entries.flatMap((entry) => (entry === null ? [] : [imagesIn(entry, [])])));
   return found.flat();
 }
 

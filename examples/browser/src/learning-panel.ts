@@ -22,7 +22,6 @@ export class LearningPanel {
   constructor(actions: { readonly learn: () => void; readonly stop: () => void }) {
     this.#learn.addEventListener("click", actions.learn);
     this.#stop.addEventListener("click", () => {
-      this.#stop.disabled = true;
       this.#status.textContent = "Stopping after this step …";
       actions.stop();
     });
@@ -101,7 +100,6 @@ export class LearningPanel {
     const hadFocus = document.activeElement === this.#learn || document.activeElement === this.#stop;
     this.#learn.hidden = running;
     this.#stop.hidden = this.#progress.hidden = !running;
-    this.#stop.disabled = false;
     if (running) {
       byId("curves", HTMLElement).hidden = byId("numbers", HTMLElement).hidden = byId("coefficients", HTMLElement).hidden = false;
       this.#progress.removeAttribute("value");

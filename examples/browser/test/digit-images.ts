@@ -10,7 +10,7 @@ export interface DigitImage extends TestImage {
 
 /** `count` images of each digit as PNG files, from MNIST's training images. */
 export async function digitImages(count: number, seed: string): Promise<DigitImage[]> {
-  const { train } = await mnist({ resolveFrom: import.meta.dirname });
+  const { train } = await mnist({ resolveFrom: [import.meta.dirname] });
   const indices = fewShots(train.labels, splitTrainValidation(train.length).train, count, new Random(seed));
   return Promise.all(Array.from(indices, async (index) => {
     const { width, height, data } = await train.image(index);

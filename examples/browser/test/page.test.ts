@@ -65,14 +65,15 @@ describe("the page in Chromium", () => {
   it("can be used with the keyboard alone: sample digits, learning, stopping", async () => {
     const page = await opened();
     const press = async (id: string): Promise<void> => {
-      // Tab through the page as somebody does who has no mouse; a round ends at the document itself.
-      for (let presses = 0; presses < 200 && (await page.evaluate(() => document.activeElement?.id)) !== id; presses++) await page.keyboard.press("Tab");
+      // Tab through the page as somebody does who has no mouse.
+      for (let presses = 0; presses < 50 && (await page.evaluate(() => document.activeElement?.id)) !== id; presses++) await page.keyboard.press("Tab");
       expect(await page.evaluate(() => document.activeElement?.id)).toBe(id);
       await page.keyboard.press("Enter");
     };
     await press("samples");
     await page.waitForFunction(() => document.querySelectorAll(".card").length === 10 && !(document.getElementById("learn") as HTMLButtonElement).disabled);
     expect(await page.isChecked('#vectors input[value="MNIST"]')).toBe(false);
+    await press("past-classes");
     await press("learn");
     await page.waitForFunction(() => document.activeElement?.id === "stop");
     await page.waitForFunction(() => document.querySelectorAll("#epochs-table tr").length > 0, null, { timeout: LEARNING_MS });

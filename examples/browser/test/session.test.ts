@@ -73,7 +73,7 @@ describe("a session", () => {
 
   it("keeps no tensor behind", async () => {
     const { numTensors } = tf.memory();
-    await session.learn(task, nothing, nothing);
+    await session.learn(task, () => { session.stop(); }, nothing);
     await session.predict(all[0]!.blob, "a digit");
     expect(tf.memory().numTensors).toBe(numTensors);
   });
@@ -89,7 +89,7 @@ describe("a session", () => {
 
   it("tells classes apart by their images where the model knows no word of a name", async () => {
     const learning = all.filter((_, at) => at % 4 === 0);
-    const result = await session.learn({ ...task, classNames: ["zero", "one", "Zwei"], learning, checking: [] }, nothing, nothing);
+    const result = await session.learn({ ...task, classNames: ["zero", "one", "Zwei"], learning, checking: [] }, nothing, () => { session.stop(); });
     expect(result.head.from).toBe("images");
     expect(result.head.remark).toContain("no word of the class name “Zwei”");
     // One image a class: each is its own prototype.

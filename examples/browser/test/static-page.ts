@@ -26,7 +26,7 @@ export class StaticPage {
   readonly #closers: (() => Promise<void>)[] = [];
 
   async build(): Promise<void> {
-    this.bundled = Object.keys((await buildSite(join(this.folder, "site"))).inputs);
+    this.bundled = Object.keys((await buildSite(join(this.folder, "site")))!.inputs);
   }
 
   /** @param flags beside those that every test needs. */
