@@ -1,4 +1,4 @@
-import { AbortedError, crossEntropy, learnOnFeatures, lossAndGradients, unitRows, type ClassificationHead, type FeatureStep, type LabelledFeatures, type NamedTensors } from "@atlas-tv/core";
+import { AbortedError, crossEntropy, learnOnFeatures, lossAndGradients, NonFiniteError, unitRows, type ClassificationHead, type FeatureStep, type LabelledFeatures, type NamedTensors } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core";
 import { lppLogits, lppShapes, textEmbeddings, type LppParameters } from "./lpp-model.js";
@@ -79,7 +79,7 @@ export async function descendBlockwise(training: BlockwiseDescent): Promise<LppP
       if (signal?.aborted === true) throw new AbortedError("stopped while LP++ was fitted");
       const extra = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, { shape, values: parameters[name as keyof LppParameters] }]));
       const result = await lossAndGradients([], (_features, tensors) => loss.of(tensors), extra);
-      if (!Number.isFinite(result.loss)) throw new Error(`LP++: the loss is ${result.loss} in epoch ${epoch}`);
+      if (!Number.isFinite(result.loss)) throw new NonFiniteError(`LP++: the loss is ${result.loss} in epoch ${epoch}`);
       for (const name of ["weight", "bias"] as const) {
         const own = velocity[name];
         const gradient = result.extra[name]!;

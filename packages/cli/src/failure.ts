@@ -1,4 +1,4 @@
-import { AbortedError, InputError, NonFiniteLossError } from "@atlas-tv/core";
+import { AbortedError, InputError, NonFiniteError } from "@atlas-tv/core";
 import { CommanderError } from "commander";
 
 /** Exit statuses of `atlas`. */
@@ -20,6 +20,6 @@ export function describeFailure(error: unknown): string {
   if (error instanceof InputError) {
     return `atlas: ${error.message}${error.facts.next === undefined ? `\n  next: ${CORRECT_IT}` : ""}`;
   }
-  if (error instanceof AbortedError || error instanceof NonFiniteLossError) return `atlas: ${error.message}`;
+  if (error instanceof AbortedError || error instanceof NonFiniteError) return `atlas: ${error.message}`;
   return `atlas: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

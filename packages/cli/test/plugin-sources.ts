@@ -47,3 +47,39 @@ export const BACKEND = `
     id: "tfjs-cpu", kind: "backend", options: { safeParse: (data) => ({ success: true, data }) },
     register: (container) => { container.register(Symbol.for("atlas-tv.backend"), { useValue: new PlainBackend("cpu") }); },
   };`;
+
+/**
+ * A backend "poisoned": the CPU's, whose features in training are NaN from the forward pass `globalThis.poisonedFrom` on;
+ * `globalThis.forwardPasses` counts them.
+ */
+export const POISONED_BACKEND = `
+  import * as tf from "${moduleUrl("@tensorflow/tfjs-core")}";
+  const TOKEN = Symbol.for("atlas-tv.backend");
+  const poisoned = (composed) => ({
+    features: (inputs) => composed.features(inputs),
+    dispose: () => composed.dispose(),
+    forward: async (inputs) => {
+      const pass = await composed.forward(inputs);
+      globalThis.forwardPasses = (globalThis.forwardPasses ?? 0) + 1;
+      if (globalThis.forwardPasses < (globalThis.poisonedFrom ?? Infinity)) return pass;
+      const features = tf.mul(pass.features, NaN);
+      return { features, backward: (gradient) => pass.backward(gradient), dispose: () => { features.dispose(); pass.dispose(); } };
+    },
+  });
+  const wrapped = (encoder) => new Proxy(encoder, {
+    get: (target, name) => {
+      if (name === "compose") return async (coefficients) => poisoned(await target.compose(coefficients));
+      const value = target[name];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  export const plugin = {
+    id: "poisoned", kind: "backend", options: { safeParse: (data) => ({ success: true, data }) },
+    register: (container) => {
+      const [cpu] = container.resolveAll(TOKEN);
+      container.register(TOKEN, { useValue: {
+        id: "poisoned", probe: () => cpu.probe(), activate: () => cpu.activate(),
+        compile: async (...given) => wrapped(await cpu.compile(...given)),
+      } });
+    },
+  };`;

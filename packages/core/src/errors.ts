@@ -25,6 +25,11 @@ export class InputError extends Error {
   }
 }
 
+/** Learning diverged: a loss, a gradient or features became NaN or infinite. */
+export class NonFiniteError extends Error {
+  override readonly name: string = "NonFiniteError";
+}
+
 /** Thrown when an `AbortSignal` stops a run; what was finished has been saved. */
 export class AbortedError extends Error {
   override readonly name = "AbortedError";

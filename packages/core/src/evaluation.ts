@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import type { ComposedEncoder } from "./backend.js";
 import { headLogits, type ClassificationHead } from "./classification-head.js";
-import { InputError } from "./errors.js";
+import { InputError, NonFiniteError } from "./errors.js";
 import { encode } from "./loss-and-gradients.js";
 import type { EncoderInputs, LabelledBatch } from "./objective.js";
 import type { LabelledFeatures } from "./adapter.js";
@@ -18,7 +18,15 @@ export interface Accuracy {
 
 type Batches = Iterable<LabelledBatch> | AsyncIterable<LabelledBatch>;
 
-/** Features of every image, in order. The encoder is composed once by the caller, not per batch. */
+/** An accuracy of features that are no numbers would look like one. */
+function requireFinite(values: Float32Array, what: string): void {
+  if (!values.every(Number.isFinite)) throw new NonFiniteError(`${what} of images became NaN or infinite`);
+}
+
+/**
+ * Features of every image, in order. The encoder is composed once by the caller, not per batch.
+ * @throws NonFiniteError
+ */
 export async function encodeAll(encoder: ComposedEncoder, batches: Batches, microBatch?: number): Promise<LabelledFeatures> {
   const parts: Float32Array[] = [];
   const labels: number[] = [];
@@ -28,6 +36,7 @@ export async function encodeAll(encoder: ComposedEncoder, batches: Batches, micr
     try {
       width = features.shape[1];
       parts.push(Float32Array.from(await features.data<"float32">()));
+      requireFinite(parts.at(-1)!, "features");
     } finally {
       features.dispose();
     }
@@ -42,7 +51,7 @@ export async function encodeAll(encoder: ComposedEncoder, batches: Batches, micr
   return { features, width, labels: Int32Array.from(labels) };
 }
 
-/** What the model says about every image by a zero-shot head, in order. */
+/** What the model says about every image by a zero-shot head, in order. @throws NonFiniteError */
 export async function predictAll(
   encoder: ComposedEncoder,
   batches: AsyncIterable<{ readonly images: EncoderInputs }>,
@@ -55,6 +64,7 @@ export async function predictAll(
     const probabilities = tf.tidy(() => tf.softmax(headLogits(head, features)));
     try {
       parts.push(Float32Array.from(await probabilities.data<"float32">()));
+      requireFinite(parts.at(-1)!, "predictions");
     } finally {
       tf.dispose([features, probabilities]);
     }

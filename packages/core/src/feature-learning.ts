@@ -1,7 +1,7 @@
 import type { Scalar } from "@tensorflow/tfjs-core";
 import { initAdamW, stepAdamW } from "./adamw.js";
 import type { NamedArrays, NamedTensors } from "./composition.js";
-import { AbortedError } from "./errors.js";
+import { AbortedError, NonFiniteError } from "./errors.js";
 import { clipGradients } from "./gradient-clipping.js";
 import { copyArrays } from "./learner-state.js";
 import { lossAndGradients } from "./loss-and-gradients.js";
@@ -39,7 +39,7 @@ const CLIP_NORM = 1;
 /**
  * Learns the parameters of a classifier on frozen features, without an encoder: AdamW with clipped gradients, a cosine from the
  * peak rates to 0.
- * @throws AbortedError, and an Error at a loss that is not finite.
+ * @throws AbortedError, NonFiniteError.
  */
 export async function learnOnFeatures({ parameters, loss, steps, what, signal, onStep }: FeatureLearning): Promise<NamedArrays> {
   const owner = new Map(parameters.map((parameter) => [parameter.name, parameter]));
@@ -50,7 +50,7 @@ export async function learnOnFeatures({ parameters, loss, steps, what, signal, o
     if (signal?.aborted === true) throw new AbortedError(`stopped while the ${what} was fitted`);
     const extra = Object.fromEntries(parameters.map(({ name, shape }) => [name, { values: values[name]!, shape }]));
     const result = await lossAndGradients([], (_features, tensors) => loss(tensors, step), extra);
-    if (!Number.isFinite(result.loss)) throw new Error(`${what}: the loss is ${result.loss} at step ${step + 1}. Try a lower learning rate.`);
+    if (!Number.isFinite(result.loss)) throw new NonFiniteError(`${what}: the loss is ${result.loss} at step ${step + 1}. Try a lower learning rate.`);
     const gradientNorm = clipGradients(result.extra, CLIP_NORM);
     const factor = schedule(step, steps);
     state = stepAdamW(

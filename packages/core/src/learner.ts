@@ -1,7 +1,7 @@
 import { stepAdamW, type AdamWOptions } from "./adamw.js";
 import type { ComposedEncoder, CompiledEncoder } from "./backend.js";
 import type { NamedArrays } from "./composition.js";
-import { AbortedError, InputError } from "./errors.js";
+import { AbortedError, InputError, NonFiniteError } from "./errors.js";
 import { clipGradients } from "./gradient-clipping.js";
 import { checkState, copyArrays, initialState, snapshot, type Kept, type LearnerState } from "./learner-state.js";
 import { lossAndGradients, type ExtraParameter } from "./loss-and-gradients.js";
@@ -72,12 +72,17 @@ export interface Learned {
   readonly history: readonly EpochRecord[];
 }
 
-/** The loss became NaN or infinite. */
-export class NonFiniteLossError extends Error {
+/** The loss became NaN or infinite, or so did what is computed with the coefficients of a step. */
+export class NonFiniteLossError extends NonFiniteError {
   override readonly name = "NonFiniteLossError";
 
-  constructor(readonly step: number, readonly loss: number, readonly lastGood: LearnerState) {
-    super(`the loss is ${loss} at step ${step + 1}; the state after epoch ${lastGood.epoch} is kept. Try a lower learning rate.`);
+  /**
+   * @param step 0-based.
+   * @param what says it otherwise than "the loss is NaN at step 4".
+   */
+  constructor(readonly step: number, readonly loss: number, readonly lastGood: LearnerState, what = `the loss is ${loss} at step ${step + 1}`) {
+    const kept = lastGood.epoch === 0 ? "no epoch was finished" : `the state after epoch ${lastGood.epoch} is kept`;
+    super(`${what}; ${kept}. Try a lower learning rate.`);
   }
 }
 
@@ -120,7 +125,8 @@ class GradientSum {
 /**
  * Learns the coefficients of a composition (paper, section 3): AdamW with clipped gradients on any objective.
  * Deterministic: the same encoder, batches and options give the same bits.
- * @throws NonFiniteLossError, AbortedError (after saving nothing of the unfinished epoch), InputError.
+ * @throws NonFiniteLossError (also where `evaluate` or `plan` throws a NonFiniteError), AbortedError (after
+ *   saving nothing of the unfinished epoch), InputError.
  */
 export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
   const { encoder, objective, epochs, accumulate = 1, schedule = constantSchedule, signal } = options;
@@ -134,11 +140,21 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
   const coefficientNames = Object.keys(start).filter((name) => !owner.has(name));
   let state = options.resume === undefined ? initialState(start) : snapshot(options.resume);
   checkState(state, start, epochs);
+  let lastGood = snapshot(state);
 
   const pick = (values: NamedArrays): NamedArrays => Object.fromEntries(coefficientNames.map((name) => [name, values[name]!]));
+  /** What is computed with coefficients that a step has driven too far: the step is named, and what is kept. */
+  const orDiverged = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof NonFiniteError)) throw error;
+      throw new NonFiniteLossError(state.step - 1, NaN, lastGood, `${error.message} after step ${state.step}`);
+    }
+  };
   const planOf = async (epoch: number): Promise<EpochPlan<B>> => {
     const plan = "plan" in options
-      ? await options.plan(epoch, pick(state.values))
+      ? await orDiverged(() => options.plan(epoch, pick(state.values)))
       : { batches: options.batches(epoch), count: options.batchesPerEpoch };
     requireOption("batches of an epoch", plan.count, Number.isInteger(plan.count) && plan.count >= 1, "a whole number from 1");
     return plan;
@@ -185,7 +201,6 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
     return { penalty, norm, rate: factor * options.learningRate };
   };
 
-  let lastGood = snapshot(state);
   let announced = false;
   for (let epoch = state.epoch + 1; epoch <= epochs; epoch++) {
     const { batches, count } = await planOf(epoch);
@@ -223,7 +238,8 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
     if (batchCount !== count) {
       throw new InputError({ where: `batches of epoch ${epoch}`, got: String(batchCount), expected: `${count}, as was announced` });
     }
-    state = await finishEpoch(options, state, epoch, (lossSum + penaltySum) / batchCount, pick);
+    const loss = (lossSum + penaltySum) / batchCount;
+    state = await orDiverged(() => finishEpoch(options, state, epoch, loss, pick));
     lastGood = snapshot(state);
     await options.save?.(lastGood);
     options.onEvent?.({ type: "epoch", record: state.history.at(-1)!, epochs });

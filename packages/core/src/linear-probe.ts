@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { AdapterContext, AdapterFactory, FittedAdapter } from "./adapter.js";
 import { initAdamW, stepAdamW } from "./adamw.js";
 import { normaliseRows, type ClassificationHead } from "./classification-head.js";
-import { AbortedError } from "./errors.js";
+import { AbortedError, NonFiniteError } from "./errors.js";
 import { checkLabelledFeatures, savedTensor, unitRows } from "./labelled-features.js";
 import { TOKENS, type Plugin } from "./plugin.js";
 import { cosineSchedule } from "./schedule.js";
@@ -78,6 +78,7 @@ export const linearProbe: AdapterFactory = {
     for (let step = 0; step < steps; step++) {
       if (signal?.aborted === true) throw new AbortedError("linear probe stopped");
       const { loss, ...own } = gradients(x, labels, width, values.weight, values.bias, l2);
+      if (!Number.isFinite(loss)) throw new NonFiniteError(`linear probe: the loss is ${loss} at step ${step + 1}. Try a lower learning rate.`);
       state = stepAdamW(values, own, state, learningRate * schedule(step, steps), { weightDecay: 0 });
       onProgress?.(step + 1, steps, loss);
     }

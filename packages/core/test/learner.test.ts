@@ -116,6 +116,20 @@ describe("the learner", () => {
     expect((error as NonFiniteLossError).lastGood.values["coef"]!.every(Number.isFinite)).toBe(true);
   });
 
+  it("stops where an epoch's last step leaves coefficients that no accuracy can be measured with, and does not save that epoch", async () => {
+    const saved: number[] = [];
+    const run = learn(options({
+      learningRate: 1e30,
+      schedule: (step) => (step === 5 ? 1 : 1e-33),
+      evaluate: async (composed) => ({ ...(await evaluate(composed, batchesOf(9), head)) }),
+      save: ({ epoch }) => { saved.push(epoch); return Promise.resolve(); },
+    }));
+    const error: unknown = await run.catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(NonFiniteLossError);
+    expect(error).toMatchObject({ step: 5, lastGood: { epoch: 1 }, message: expect.stringContaining("after step 6; the state after epoch 1 is kept") as string });
+    expect(saved).toEqual([1]);
+  });
+
   it("stops when aborted", async () => {
     const controller = new AbortController();
     const run = learn(options({ signal: controller.signal, onEvent: (event) => { if (event.type === "epoch" && event.record.epoch === 2) controller.abort(); } }));
