@@ -51,17 +51,21 @@ describe.each(PLAIN_BACKENDS)("the transformer's parts on %s", (name) => {
     expect(weights[0]).toBe(1);
   });
 
-  it("matrixProduct has the gradients of matMul, twice", async () => {
-    for (const [a, b] of [[[3, 4], [4, 2]], [[2, 3, 4], [2, 4, 5]], [[2, 2, 3, 4], [2, 2, 4, 5]]] as const) {
+  it.each(["NN", "TN", "NT"] as const)("matrixProduct has the values and gradients of matMul, twice, %s", async (layout) => {
+    const exchanged = (shape: readonly number[]): number[] => [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!];
+    for (const [left, right] of [[[3, 4], [4, 2]], [[2, 3, 4], [2, 4, 5]], [[2, 2, 3, 4], [2, 2, 4, 5]]] as const) {
+      const a = layout === "TN" ? exchanged(left) : [...left];
+      const b = layout === "NT" ? exchanged(right) : [...right];
       const gradients = (product: (x: tf.Tensor, y: tf.Tensor) => tf.Tensor): tf.Tensor => {
         const loss = (x: tf.Tensor, y: tf.Tensor): tf.Tensor => tf.sum(tf.square(product(x, y)));
         const slope = (x: tf.Tensor): tf.Tensor => {
-          const [first, second] = tf.grads(loss as (...args: tf.Tensor[]) => tf.Tensor)([x, normal("b", [...b])]) as [tf.Tensor, tf.Tensor];
+          const [first, second] = tf.grads(loss as (...args: tf.Tensor[]) => tf.Tensor)([x, normal("b", b)]) as [tf.Tensor, tf.Tensor];
           return tf.add(tf.sum(tf.square(first)), tf.sum(tf.mul(second, second)));
         };
-        return tf.grad(slope)(normal("a", [...a]));
+        return tf.concat([tf.reshape(product(normal("a", a), normal("b", b)), [-1]), tf.reshape(tf.grad(slope)(normal("a", a)), [-1])]);
       };
-      closeTo(await values(() => gradients(matrixProduct)), await values(() => gradients((x, y) => tf.matMul(x, y))), 1e-5);
+      const own = await values(() => gradients((x, y) => matrixProduct(x, y, layout)));
+      closeTo(own, await values(() => gradients((x, y) => tf.matMul(x, y, layout === "TN", layout === "NT"))), 1e-5);
     }
   });
 
