@@ -29,7 +29,7 @@ const BACKENDS = {
     if (!hasGraphicsDriver()) process.env.VK_ICD_FILENAMES = findSwiftShader() ?? "";
     return new (await import("@atlas-tv/backend-webgpu")).WebGpuBackend();
   },
-  cuda: async () => new (await import("@atlas-tv/backend-cuda")).CudaBackend(),
+  cuda: async () => new (await import("@atlas-tv/backend-cuda")).CudaBackend({ allowCpu: process.env.ATLAS_CUDA_ALLOW_CPU === "1" }),
   "tfjs-wasm": async () => {
     const { setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm");
     setWasmPaths(join(dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm/package.json")), "dist/"));

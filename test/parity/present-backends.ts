@@ -1,6 +1,6 @@
 import { CpuBackend } from "@atlas-tv/backend-cpu";
 import { PlainBackend, type Backend } from "@atlas-tv/core";
-import { onCpu as cuda } from "../../packages/backend-cuda/test/cpu-runtime.js";
+import { presentCuda } from "../../packages/backend-cuda/test/cpu-runtime.js";
 import { presentWebGpu } from "../../packages/backend-webgpu/test/node-device.js";
 import { PLAIN_BACKENDS } from "../../packages/core/test/plain-backends.js";
 
@@ -9,5 +9,5 @@ export const presentBackends: readonly Backend[] = [
   ...PLAIN_BACKENDS.map((name) => new PlainBackend(name)),
   new CpuBackend(),
   ...(presentWebGpu === null ? [] : [presentWebGpu]),
-  ...((await cuda.probe()).usable ? [cuda] : []),
+  ...(presentCuda === null ? [] : [presentCuda]),
 ];

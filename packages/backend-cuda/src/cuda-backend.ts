@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { cpus } from "node:os";
 import {
-  compileDefault, InputError,
+  compileDefault, InputError, ResidentBase,
   type Backend, type BackendReport, type CompiledEncoder, type CompileOptions, type Composition, type EncoderSpec,
   type NamedHostTensors, type TaskVector,
 } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { missingGpuParts, nvidiaGpus } from "./gpu-parts.js";
+import { ResidentBlockStore } from "./resident-block-store.js";
 import { addonPackage, findRuntime, runtimeFolder, type Runtime } from "./runtime-folder.js";
 import { loadTensorFlow, TFJS_BACKEND, type LoadedTensorFlow } from "./tensorflow-addon.js";
 import { ADDON_PACKAGE, RELEASE } from "./tensorflow-release.js";
@@ -16,6 +17,11 @@ export interface CudaBackendOptions {
   readonly allowCpu?: boolean;
   /** Folder of runtimes; default the environment's `ATLAS_CUDA_RUNTIME`, then one in the user's cache. */
   readonly runtime?: string;
+  /**
+   * Where base and task vectors are kept. "device", the default: half floats stay half floats, and nothing is uploaded twice.
+   * "host": one block at a time is uploaded at every step, for what the GPU's memory does not hold.
+   */
+  readonly vectors?: "device" | "host";
 }
 
 const SET_UP = "run `npx atlas cuda-setup`";
@@ -60,7 +66,7 @@ async function missingForGpu(folder: string, { runtime, tensorflow }: Findings):
   return ["a GPU that TensorFlow can use: driver and libraries are there; TF_CPP_MIN_LOG_LEVEL=0 shows TensorFlow's own reasons"];
 }
 
-/** TensorFlow's kernels through `@tensorflow/tfjs-node-gpu`: the default implementation on an NVIDIA GPU. */
+/** TensorFlow's kernels through `@tensorflow/tfjs-node-gpu`: the default implementation on an NVIDIA GPU, which keeps the task vectors. */
 export class CudaBackend implements Backend {
   readonly id = "cuda";
 
@@ -103,13 +109,16 @@ export class CudaBackend implements Backend {
     if (!(await tf.setBackend(TFJS_BACKEND))) throw new Error('backend "cuda": tfjs cannot start its backend "tensorflow"');
   }
 
-  compile(
+  async compile(
     spec: EncoderSpec,
     base: NamedHostTensors,
     vectors: readonly TaskVector[],
     composition: Composition,
-    options?: CompileOptions,
+    options: CompileOptions = {},
   ): Promise<CompiledEncoder> {
-    return compileDefault(spec, base, vectors, composition, options);
+    if (tf.getBackend() !== TFJS_BACKEND) await this.activate();
+    if (this.options.vectors === "host") return compileDefault(spec, base, vectors, composition, options);
+    const residentBase = new ResidentBase(base);
+    return compileDefault(spec, base, vectors, composition, { ...options, store: (_base, own) => new ResidentBlockStore(residentBase, own) });
   }
 }

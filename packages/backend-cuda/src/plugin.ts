@@ -5,7 +5,7 @@ import { CudaBackend } from "./cuda-backend.js";
 /** Set to 1, it lets the backend that is registered compute on the CPU. */
 export const ALLOW_CPU_VARIABLE = "ATLAS_CUDA_ALLOW_CPU";
 
-const options = z.strictObject({ allowCpu: z.boolean().optional(), runtime: z.string().optional() });
+const options = z.strictObject({ allowCpu: z.boolean().optional(), runtime: z.string().optional(), vectors: z.enum(["device", "host"]).optional() });
 
 /** Registers the CUDA backend under `TOKENS.backend`. */
 export const plugin: Plugin = {

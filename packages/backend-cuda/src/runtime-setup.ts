@@ -6,7 +6,7 @@ import { buildAddon, checkAddon, findCompiler, nodeHeaders } from "./addon-build
 import { missingLibraries, visibleLibraries } from "./gpu-parts.js";
 import { addonPackage, readRuntime, RUNTIME_FILE, runtimeFolder, type BuiltKind, type Runtime, type RuntimeFacts } from "./runtime-folder.js";
 import { ADDON_PACKAGE, RELEASE, type CudaVersions, type RuntimeKind } from "./tensorflow-release.js";
-import { downloadWheel, replaceFolder, unpackWheel } from "./wheel.js";
+import { downloadWheel, replaceFolder, unpackWheel, wheelIn } from "./wheel.js";
 
 export interface RuntimeSetUpOptions {
   /** TensorFlow for "cuda", or for the "cpu" alone. Default "cuda". */
@@ -119,7 +119,11 @@ class SetUp {
     return { ...(onLine && { onLine }), ...(signal && { signal }) };
   }
 
-  #download(requirement: string, sha256?: string): Promise<string> {
+  /** @param size of the file, for people. */
+  #download(requirement: string, size = "", sha256?: string): Promise<string> {
+    const [project, version] = requirement.split("==") as [string, string];
+    const here = wheelIn(this.downloads, project) !== null;
+    this.#say(here ? `Taking ${project} ${version}, which was downloaded before …` : `Downloading ${project} ${version}${size} …`);
     const onBytes = (bytes: number): void => this.#say(`  ${Math.round(bytes / 1e6)} MB`);
     return downloadWheel(requirement, this.downloads, { ...this.#command, onBytes, ...(sha256 && { sha256 }) });
   }
@@ -130,8 +134,7 @@ class SetUp {
     const site = join(this.work, "site");
     const given = this.options.wheel;
     requireSpace(this.folder, unpackedBytes + (given === undefined ? bytes : 0));
-    if (given === undefined) this.#say(`Downloading ${project} ${RELEASE.version} (${Math.round(bytes / 1e6)} MB) …`);
-    const wheel = given ?? (await this.#download(`${project}==${RELEASE.version}`, sha256));
+    const wheel = given ?? (await this.#download(`${project}==${RELEASE.version}`, ` (${Math.round(bytes / 1e6)} MB)`, sha256));
     this.#say("Unpacking TensorFlow's libraries …");
     const names = await unpackWheel(wheel, (name) => TENSORFLOW_FILES.test(name), site, this.options.signal);
     const libraries = CC_LIBRARIES.map((name) => `tensorflow/${name}`);
@@ -149,7 +152,6 @@ class SetUp {
     const site = join(this.work, "site");
     requireSpace(this.folder, CUDA_LIBRARY_BYTES);
     for (const requirement of cudaRequirements(site)) {
-      this.#say(`Downloading ${requirement.replace("==", " ")} …`);
       const wheel = await this.#download(requirement);
       await unpackWheel(wheel, (name) => NVIDIA_FILES.test(name), site, this.options.signal);
       await rm(wheel);

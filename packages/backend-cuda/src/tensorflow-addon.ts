@@ -6,11 +6,44 @@ import { ADDON_PACKAGE } from "./tensorflow-release.js";
 /** The tfjs backend that the package registers. */
 export const TFJS_BACKEND = "tensorflow";
 
-/** What is used here of the native addon. */
-interface Addon {
-  readonly TF_Version: string;
-  isUsingGpuDevice(): boolean;
+/** An attribute of a TensorFlow operation. */
+export interface OpAttribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: number | boolean;
 }
+
+/** What an operation has made: the addon's number for it, and its type as TensorFlow numbers types. */
+export interface OpOutput {
+  readonly id: number;
+  readonly shape: number[];
+  readonly dtype: number;
+}
+
+/** What is used here of the native addon. Tensors are its own, by number. */
+export interface Addon {
+  readonly TF_Version: string;
+  readonly TF_FLOAT: number;
+  readonly TF_UINT8: number;
+  readonly TF_ATTR_TYPE: number;
+  readonly TF_ATTR_BOOL: number;
+  isUsingGpuDevice(): boolean;
+  /** Copies values to the device. */
+  createTensor(shape: readonly number[], dtype: number, values: Uint8Array): number;
+  executeOp(name: string, attributes: readonly OpAttribute[], inputs: readonly number[], outputs: number): OpOutput[];
+  deleteTensor(id: number): void;
+  getNumOfTensors(): number;
+}
+
+/** tfjs-node's backend, as far as it is used here. */
+export interface TensorFlowBackend extends tf.KernelBackend {
+  readonly binding: Addon;
+  /** A tfjs tensor of what an operation has made. */
+  createOutputTensor(output: OpOutput): tf.Tensor;
+}
+
+/** The tfjs backend after it was registered. */
+export const tensorFlowBackend = (): TensorFlowBackend => tf.engine().findBackend(TFJS_BACKEND) as TensorFlowBackend;
 
 /** TensorFlow, loaded into this process. */
 export interface LoadedTensorFlow {
@@ -48,7 +81,7 @@ let loaded: { readonly path: string; readonly tensorflow: LoadedTensorFlow } | n
 /** A backend that the application itself has registered, by importing tfjs-node or tfjs-node-gpu. */
 function foreign(): LoadedTensorFlow | null {
   if (tf.findBackendFactory(TFJS_BACKEND) == null) return null;
-  const { binding } = tf.engine().findBackend(TFJS_BACKEND) as unknown as { binding: Addon };
+  const { binding } = tensorFlowBackend();
   return { version: binding.TF_Version, gpu: binding.isUsingGpuDevice() };
 }
 

@@ -32,7 +32,7 @@ export async function sha256Of(path: string): Promise<string> {
 }
 
 /** The wheel of a project that lies in a folder, or null. */
-function wheelIn(folder: string, project: string): string | null {
+export function wheelIn(folder: string, project: string): string | null {
   const prefix = `${project.replaceAll("-", "_")}-`;
   const name = existsSync(folder) ? readdirSync(folder).find((file) => file.startsWith(prefix) && file.endsWith(".whl")) : undefined;
   return name === undefined ? null : join(folder, name);

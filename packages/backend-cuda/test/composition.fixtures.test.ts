@@ -1,4 +1,4 @@
 import { compositionSuite } from "../../core/test/composition-suite.js";
 import { onCpu, withTensorFlow } from "./cpu-runtime.js";
 
-await withTensorFlow(() => compositionSuite(onCpu));
+withTensorFlow(() => compositionSuite(onCpu));

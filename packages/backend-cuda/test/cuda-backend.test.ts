@@ -151,7 +151,7 @@ describe("what a GPU needs", () => {
   });
 });
 
-await withTensorFlow(() => describe("TensorFlow without a GPU", () => {
+withTensorFlow(() => describe("TensorFlow without a GPU", () => {
   it("is loaded, and refused unless the CPU was asked for", async ({ skip }) => {
     const report = await new CudaBackend().probe();
     if (report.usable) skip("there is a GPU");

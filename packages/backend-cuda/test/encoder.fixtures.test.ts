@@ -1,4 +1,4 @@
 import { encoderSuite } from "../../core/test/encoder-suite.js";
 import { onCpu, withTensorFlow } from "./cpu-runtime.js";
 
-await withTensorFlow(() => encoderSuite(onCpu));
+withTensorFlow(() => encoderSuite(onCpu));

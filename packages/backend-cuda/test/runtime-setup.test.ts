@@ -71,7 +71,9 @@ describe("the set-up of TensorFlow's runtime", () => {
     anyCompiler();
     vi.stubEnv("PIP_NO_INDEX", "1");
     vi.stubEnv("PIP_FIND_LINKS", "");
-    const { got } = await factsOf(setUpRuntime({ kind: "cpu", folder: runtimes }));
+    const said: string[] = [];
+    const { got } = await factsOf(setUpRuntime({ kind: "cpu", folder: runtimes, onProgress: (text) => said.push(text) }));
+    expect(said).toEqual([`Downloading tensorflow-cpu ${RELEASE.version} (207 MB) …`]);
     expect(got).toMatch(new RegExp(`^pip could not download tensorflow-cpu==${RELEASE.version} \\(`));
   });
 
@@ -103,7 +105,9 @@ describe("the set-up of TensorFlow's runtime", () => {
     const other = join(runtimes, "downloads", `tensorflow_cpu-${RELEASE.version}-any.whl`);
     mkdirSync(dirname(other), { recursive: true });
     writeFileSync(other, "another file");
-    const { where, expected } = await factsOf(setUpRuntime({ kind: "cpu", folder: runtimes }));
+    const said: string[] = [];
+    const { where, expected } = await factsOf(setUpRuntime({ kind: "cpu", folder: runtimes, onProgress: (text) => said.push(text) }));
+    expect(said).toEqual([`Taking tensorflow-cpu ${RELEASE.version}, which was downloaded before …`]);
     expect(where).toBe(other);
     expect(expected).toContain(RELEASE.wheels.cpu.sha256);
     expect(existsSync(other)).toBe(false);
@@ -156,7 +160,7 @@ describe("the set-up of TensorFlow's runtime", () => {
   });
 });
 
-await withTensorFlow(() => describe("the set-up against a TensorFlow that is there", () => {
+withTensorFlow(() => describe("the set-up against a TensorFlow that is there", () => {
   it("links the addon to its libraries where they lie", async ({ skip }) => {
     const present = findRuntime()!;
     const tensorflow = dirname(present.libraries[0]!);
@@ -168,5 +172,5 @@ await withTensorFlow(() => describe("the set-up against a TensorFlow that is the
     expect(leftInRuntimes()).toEqual(["linked"]);
     expect(findRuntime(runtimes)).toEqual(runtime);
     expect((await checkAddon(runtime.addon)).version).toBe(present.tensorflow);
-  }, 120_000);
+  });
 }));

@@ -1,7 +1,7 @@
 import { textSuite, zeroShotSuite } from "../../clip/test/text-suite.js";
 import { onCpu, withTensorFlow } from "./cpu-runtime.js";
 
-await withTensorFlow(() => {
+withTensorFlow(() => {
   textSuite(onCpu);
   zeroShotSuite(onCpu);
 });

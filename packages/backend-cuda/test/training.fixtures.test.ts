@@ -1,4 +1,4 @@
 import { trainingSuite } from "../../core/test/training-suite.js";
 import { onCpu, withTensorFlow } from "./cpu-runtime.js";
 
-await withTensorFlow(() => trainingSuite(onCpu));
+withTensorFlow(() => trainingSuite(onCpu));

@@ -1,8 +1,7 @@
-import { blockOf, sizeOf, type BlockSpec, type BlockStore, type IndexedBlock, type TaskVector } from "@atlas-tv/core";
+import { blockOf, sizeOf, type BlockSpec, type BlockStore, type IndexedBlock, type ResidentBase, type TaskVector } from "@atlas-tv/core";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
-import type { DeviceBase } from "./device-base.js";
 import type { Packing } from "./flat-program.js";
 import { innerProducts } from "./inner-products-kernel.js";
 import { packedBytes, packingOf, packVectors } from "./packed-vectors.js";
@@ -26,12 +25,12 @@ export class DeviceBlockStore implements BlockStore {
 
   /** @param maxBytes of one buffer that a kernel may read. */
   constructor(
-    readonly deviceBase: DeviceBase,
+    readonly residentBase: ResidentBase,
     readonly hostVectors: readonly TaskVector[],
     readonly backend: WebGPUBackend,
     readonly maxBytes: number,
   ) {
-    deviceBase.hold();
+    residentBase.hold();
   }
 
   #partsOf(block: BlockSpec): readonly Part[] {
@@ -56,7 +55,7 @@ export class DeviceBlockStore implements BlockStore {
   }
 
   base({ block }: IndexedBlock): Tensor {
-    return this.deviceBase.tensor(block).clone();
+    return this.residentBase.tensor(block).clone();
   }
 
   vectors({ block }: IndexedBlock): Tensor[] {
@@ -75,7 +74,7 @@ export class DeviceBlockStore implements BlockStore {
     return tf.tidy(() => {
       const [, n] = weights.shape;
       const flat = tf.reshape(weights, [-1]) as Tensor1D;
-      let sum = onto === "base" ? (tf.reshape(this.deviceBase.tensor(block), [-1]) as Tensor1D) : null;
+      let sum = onto === "base" ? (tf.reshape(this.residentBase.tensor(block), [-1]) as Tensor1D) : null;
       for (const { tensor, layout, from } of this.#partsOf(block)) sum = weightedSum(tensor, layout, flat, index * n + from, sum);
       return sum === null ? tf.zeros([...block.shape]) : tf.reshape(sum, [...block.shape]);
     });
@@ -94,6 +93,6 @@ export class DeviceBlockStore implements BlockStore {
   dispose(): void {
     for (const parts of this.#parts.values()) for (const { tensor } of parts) tensor.dispose();
     this.#parts.clear();
-    this.deviceBase.release();
+    this.residentBase.release();
   }
 }

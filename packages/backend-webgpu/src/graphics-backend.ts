@@ -1,12 +1,11 @@
 import {
-  compileDefault, InputError,
+  compileDefault, InputError, ResidentBase,
   type Backend, type BackendReport, type CompiledEncoder, type CompileOptions, type Composition, type EncoderSpec,
   type NamedHostTensors, type TaskVector,
 } from "@atlas-tv/core";
 import { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { replaceAddition } from "./addition-kernel.js";
-import { DeviceBase } from "./device-base.js";
 import { DeviceBlockStore } from "./device-block-store.js";
 import { DeviceWatch } from "./device-watch.js";
 import type { Graphics } from "./graphics.js";
@@ -128,11 +127,11 @@ export class GraphicsBackend implements Backend {
         next: "take a smaller model, or compute on another backend",
       });
     }
-    const deviceBase = new DeviceBase(base);
+    const residentBase = new ResidentBase(base);
     const encoder = await watch.run(
       () => compileDefault(spec, base, vectors, composition, {
         ...options,
-        store: (_base, own) => new DeviceBlockStore(deviceBase, own, tfjsBackend, limit),
+        store: (_base, own) => new DeviceBlockStore(residentBase, own, tfjsBackend, limit),
       }),
       (made) => made.dispose(),
     );

@@ -45,6 +45,7 @@ export * from "./progress.js";
 export * from "./random.js";
 export * from "./random-parameters.js";
 export * from "./resample.js";
+export * from "./resident-base.js";
 export * from "./scalar-search.js";
 export * from "./schedule.js";
 export * from "./selection-rule.js";

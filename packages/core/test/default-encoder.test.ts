@@ -224,6 +224,20 @@ describe.each(PLAIN_BACKENDS)("the default encoder on %s", (name) => {
     [old, fresh, only].forEach((composed) => composed.dispose());
   });
 
+  it("keeps tensors and buffers flat over 100 steps", async () => {
+    const counts = (): number[] => [tf.memory().numTensors, tf.memory().numDataBuffers];
+    const before = counts();
+    const encoder = await compileDefault(spec, base, vectors, blockwise());
+    for (let step = 0; step < 100; step++) {
+      const composed = await encoder.compose(drawn(blockwise(), spec, base, vectors.length));
+      await gradientOf(composed, inputs);
+      composed.dispose();
+      await encoder.setVectors(vectors);
+      expect(counts()).toEqual(before);
+    }
+    encoder.dispose();
+  });
+
   it("copies the coefficients it is given", async () => {
     const encoder = await compileDefault(spec, base, vectors, squared);
     const root = Float32Array.of(0.5, 0.2);

@@ -1,9 +1,10 @@
-import { widen, type BlockSpec, type NamedHostTensors } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor } from "@tensorflow/tfjs-core";
+import type { BlockSpec } from "./encoder-spec.js";
+import { widen, type NamedHostTensors } from "./state-dict.js";
 
-/** θ0 on the device, uploaded block by block when it is first asked for, and shared by the stores of one encoder. */
-export class DeviceBase {
+/** θ0 on the device, uploaded block by block when it is first asked for, and shared by the block stores of one encoder. */
+export class ResidentBase {
   readonly #tensors = new Map<string, Tensor>();
   #holders = 0;
 
