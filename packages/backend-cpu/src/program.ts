@@ -1,5 +1,7 @@
+import { encodeOnnxModel } from "@atlas-tv/core";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import type { Graph } from "./graph.js";
+import { canRunWithoutCopies, runWithoutCopies, withoutCopies } from "./result-copies.js";
 
 /** Tensors by name of a program's input or output. */
 export type Tensors = Readonly<Record<string, Tensor>>;
@@ -11,11 +13,13 @@ export function floatTensor(data: Float32Array, shape: readonly number[]): Tenso
 
 /** A compiled graph. */
 export class Program {
-  private constructor(readonly session: InferenceSession) {}
+  private constructor(readonly session: InferenceSession, readonly copiesResults: boolean) {}
 
   /** @param keepsMemory whether the memory of temporary results is kept for the next run. */
   static async create(graph: Graph, threads: number, keepsMemory = true): Promise<Program> {
-    return new Program(await InferenceSession.create(graph.encode(), {
+    const copiesResults = !(await canRunWithoutCopies());
+    const model = copiesResults ? graph.model() : withoutCopies(graph.model());
+    const session = await InferenceSession.create(Buffer.concat([...encodeOnnxModel(model)]), {
       intraOpNumThreads: threads,
       executionMode: "sequential",
       graphOptimizationLevel: "all",
@@ -24,7 +28,8 @@ export class Program {
       // Threads that spin while they wait take the cores from other programs and from whatever else runs: waking them
       // costs a small model a tenth of its time on an idle machine, and spinning costs it half on a busy one.
       extra: { session: { intra_op: { allow_spinning: "0" } } },
-    }));
+    });
+    return new Program(session, copiesResults);
   }
 
   get inputs(): readonly string[] {
@@ -33,7 +38,8 @@ export class Program {
 
   /** Runs the program; results are written into the arrays of `outputs`. */
   async run(inputs: Tensors, outputs: Tensors): Promise<void> {
-    await this.session.run(inputs, outputs);
+    if (this.copiesResults) await this.session.run(inputs, outputs);
+    else await runWithoutCopies(this.session, inputs, outputs);
   }
 
   release(): void {

@@ -1,7 +1,6 @@
 import { sizeOf } from "./element-type.js";
-import {
-  encodeOnnxModel,
-  type OnnxAttribute, type OnnxConstant, type OnnxElement, type OnnxModel, type OnnxNode, type OnnxPort, type OnnxShape, type OnnxWeight,
+import type {
+  OnnxAttribute, OnnxConstant, OnnxElement, OnnxModel, OnnxNode, OnnxPort, OnnxShape, OnnxWeight,
 } from "./onnx-model.js";
 
 /** A tensor inside a graph under construction. */
@@ -152,17 +151,5 @@ export class OnnxGraph {
       nodes: this.#nodes.map((node) => ({ ...node, inputs: node.inputs.map(nameOf), outputs: node.outputs.map(nameOf) })),
       metadata,
     };
-  }
-
-  /** The bytes of a model without weights. */
-  encode(): Uint8Array {
-    const chunks = [...encodeOnnxModel(this.model())];
-    const out = new Uint8Array(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0));
-    let at = 0;
-    for (const chunk of chunks) {
-      out.set(chunk, at);
-      at += chunk.byteLength;
-    }
-    return out;
   }
 }

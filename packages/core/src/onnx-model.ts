@@ -12,7 +12,8 @@ const FIELD = {
   dimension: { value: 1, param: 2 },
   shape: { dim: 1 },
   tensorType: { elemType: 1, shape: 2 },
-  type: { tensorType: 1 },
+  type: { tensorType: 1, sequenceType: 4 },
+  sequenceType: { elemType: 1 },
   valueInfo: { name: 1, type: 2 },
   graph: { node: 1, name: 2, initializer: 5, input: 11, output: 12 },
   operatorSet: { domain: 1, version: 2 },
@@ -51,6 +52,8 @@ export interface OnnxPort {
   readonly name: string;
   readonly element: OnnxElement;
   readonly shape: OnnxShape;
+  /** Whether it is a list of such tensors. */
+  readonly sequence?: boolean;
 }
 
 export interface OnnxConstant {
@@ -94,14 +97,16 @@ function nodeMessage({ type, domain, inputs, outputs, attributes }: OnnxNode): P
   return domain === "" ? message : message.text(FIELD.node.domain, domain);
 }
 
-function portMessage({ name, element, shape }: OnnxPort): ProtobufMessage {
+function portMessage({ name, element, shape, sequence = false }: OnnxPort): ProtobufMessage {
   const extents = new ProtobufMessage();
   for (const extent of shape) {
     const dimension = new ProtobufMessage();
     extents.message(FIELD.shape.dim, typeof extent === "number" ? dimension.int(FIELD.dimension.value, extent) : dimension.text(FIELD.dimension.param, extent));
   }
   const tensor = new ProtobufMessage().int(FIELD.tensorType.elemType, ELEMENT[element]).message(FIELD.tensorType.shape, extents);
-  return new ProtobufMessage().text(FIELD.valueInfo.name, name).message(FIELD.valueInfo.type, new ProtobufMessage().message(FIELD.type.tensorType, tensor));
+  const one = new ProtobufMessage().message(FIELD.type.tensorType, tensor);
+  const list = (): ProtobufMessage => new ProtobufMessage().message(FIELD.type.sequenceType, new ProtobufMessage().message(FIELD.sequenceType.elemType, one));
+  return new ProtobufMessage().text(FIELD.valueInfo.name, name).message(FIELD.valueInfo.type, sequence ? list() : one);
 }
 
 /** A tensor without its data, which goes last. */
