@@ -5,6 +5,7 @@ import { blockwise, compileDefault, sizeOf } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { measureProductRate } from "../dist/device-rates.js";
 import { productFlops } from "./model-flops.mjs";
+import { publicProductRate } from "./product-rate.mjs";
 import { randomModel } from "./random-model.mjs";
 import { resNetFlops } from "./resnet-flops.mjs";
 import { profilePrograms } from "./time-shares.mjs";
@@ -77,10 +78,12 @@ async function measure({ model, batch, vectors: n, threads, repeats, recompute, 
   }
   result.peakMegabytes = process.resourceUsage().maxRSS / 1024;
   encoder.dispose();
-  const gflops = (await measureProductRate(threads)) / 1e9;
+  const gflops = (await publicProductRate(threads)) / 1e9;
+  const gflopsUncopied = (await measureProductRate(threads)) / 1e9;
   const flops = (spec.family === "resnet" ? resNetFlops : productFlops)(spec, batch);
   const floor = { step: flops.step / gflops / 1e6, forward: flops.forward / gflops / 1e6 };
-  Object.assign(result, { gflops, floorMs: floor, stepRatio: result.stepMs.min / floor.step });
+  const stepRatio = result.stepMs.min / floor.step;
+  Object.assign(result, { gflops, gflopsUncopied, floorMs: floor, stepRatio, stepRatioUncopied: (stepRatio * gflopsUncopied) / gflops });
   if (features) result.featuresRatio = result.featuresMs.min / floor.forward;
   if (withDefault) {
     const plain = await compileDefault(spec, base, vectors, blockwise());
