@@ -74,7 +74,7 @@ describe.each(RUNS)("training a %s with a %s composition", (name, composition) =
     expect(Object.entries(start).some(([tensor, values]) => values.some((value, i) => value !== first[tensor]![i]))).toBe(true);
   });
 
-  it("holds memory and tensors flat over 200 steps", async () => {
+  it("holds memory and tensors flat from step 3 to step 200", async () => {
     await backend.activate();
     setFlagsFromString("--expose_gc");
     const collect = runInNewContext("gc") as () => void;
@@ -82,16 +82,16 @@ describe.each(RUNS)("training a %s with a %s composition", (name, composition) =
     const tensors = tf.memory().numTensors;
     const held = new Map<number, NodeJS.MemoryUsage>();
     await train(model, encoder, 200, (step) => {
-      if (step !== 20 && step !== 200) return;
+      if (step !== 3 && step !== 200) return;
       collect();
       collect();
       held.set(step, process.memoryUsage());
     });
     expect(tf.memory().numTensors).toBe(tensors);
-    const [early, late] = [held.get(20)!, held.get(200)!];
+    const [early, late] = [held.get(3)!, held.get(200)!];
     expect(late.arrayBuffers - early.arrayBuffers).toBeLessThan(1e6);
     expect(late.external - early.external).toBeLessThan(1e6);
-    expect(late.rss - early.rss).toBeLessThan(40e6);
+    expect(late.rss - early.rss).toBeLessThan(20e6);
     encoder.dispose();
   });
 });
