@@ -1,5 +1,5 @@
 /** `node scripts/run.mjs NAME ARGS…`: sets the checkout up and runs the command of that name. */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { setUpBrowser } from "./browser.mjs";
@@ -75,9 +75,25 @@ function bench(args) {
   return own === undefined ? program(BENCHES.cpu, args) : program(own, args.slice(1));
 }
 
+/** Every example by name, with its program: built by one of its own where it runs in a browser. */
+function examplePrograms() {
+  return readdirSync(join(ROOT, "examples")).flatMap((name) => {
+    const path = ["build/main.mjs", "dist/main.js"].map((file) => `examples/${name}/${file}`).find((file) => existsSync(join(ROOT, file)));
+    return path === undefined ? [] : [[name, path]];
+  });
+}
+
+function example([name, ...args]) {
+  const programs = new Map(examplePrograms());
+  const path = programs.get(name);
+  if (path !== undefined) return program(path, args);
+  throw new SetupError(`npm run example\n  got: ${name ?? "no name"}\n  expected: npm run example -- NAME, one of ${[...programs.keys()].join(", ")}`);
+}
+
 const COMMANDS = {
   atlas: (args) => program("packages/cli/dist/main.js", args),
   demo: (args) => program("examples/few-shots/dist/main.js", args),
+  example,
   sweep: (args) => program("examples/sweep/dist/main.js", args),
   "browser-example": (args) => program("examples/browser/build/main.mjs", args),
   bench,

@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -33,3 +36,10 @@ describe("focal loss", () => {
     expect(() => resolvePlugin(container, "objective", "focal").create({ heads: [head], options: { gamma: -1 } })).toThrow();
   });
 });
+
+it("the example learns with it from real images, found by its name", async () => {
+  const script = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [script, "--quick"]);
+  const [plain, focal] = ["cross-entropy", "focal"].map((id) => Number(new RegExp(`^${id}: loss ([\\d.]+),`, "m").exec(stdout)?.[1]));
+  expect(focal).toBeLessThan(plain!);
+}, 120_000);

@@ -1,8 +1,8 @@
 import {
-  accuracyOf, cosineSchedule, CrossEntropyObjective, encodeAll, evaluate, headLogits, learn, linearProbe, Random,
+  accuracyOf, cosineSchedule, CrossEntropyObjective, encodeAll, evaluate, headLogits, learn, Random,
   trainingTransform, validationTransform,
-  type Accuracy, type Backend, type ClassificationHead, type CompiledEncoder, type Dataset, type ImageEncoderSpec,
-  type LabelledBatch, type LabelledFeatures, type Learned, type LearnerState, type NamedArrays, type NamedHostTensors, type Normalisation, type ProgressSink, type TaskVector,
+  type Accuracy, type AdapterContext, type Backend, type ClassificationHead, type CompiledEncoder, type Dataset, type ImageEncoderSpec,
+  type FittedAdapter, type JointAdapter, type LabelledBatch, type LabelledFeatures, type Learned, type LearnerState, type NamedArrays, type NamedHostTensors, type Normalisation, type ProgressSink, type TaskVector,
 } from "@atlas-tv/core";
 import { evaluationBatches, fewShots, labelledBatches, oversample, splitTrainValidation } from "@atlas-tv/datasets";
 
@@ -66,16 +66,23 @@ export function headAccuracy(task: FewShotTask, features: LabelledFeatures): Pro
   return accuracyOf(features, (rows) => headLogits(task.head, rows));
 }
 
-/** A linear probe on frozen zero-shot features of the shots. */
-export async function probeAccuracy(task: FewShotTask, encoder: CompiledEncoder, shots: Int32Array, reported: LabelledFeatures, seed: number): Promise<Accuracy> {
+/** What an adapter is fitted to: the shots, each once and not augmented, under θ0 + Σ λτ or, without coefficients, under θ0. */
+export async function adapterContext(task: FewShotTask, encoder: CompiledEncoder, coefficients: NamedArrays | null, shots: Int32Array, seed: number): Promise<AdapterContext> {
   const transform = validationTransform(task.spec.imageSize, task.normalisation);
   const images = evaluationBatches({ source: task.dataset.train, indices: shots, batchSize: EVALUATION_BATCH, transform });
-  const features = await featuresOf(encoder, null, images);
-  const probe = await linearProbe.fit({ head: task.head, shots: features, options: {}, random: new Random(seed) });
-  return accuracyOf(reported, (rows) => probe.logits(rows));
+  return { head: task.head, shots: await featuresOf(encoder, coefficients, images), options: {}, random: new Random(seed).fork("adapter") };
 }
 
-export interface LearningHooks {
+/** Accuracy of an adapter on features. */
+export function adapterAccuracy(adapter: FittedAdapter, features: LabelledFeatures): Promise<Accuracy> {
+  return accuracyOf(features, (rows) => adapter.logits(rows));
+}
+
+export interface LearningOptions {
+  /** Default the recipe's. */
+  readonly epochs?: number;
+  /** An adapter that is learned beside the coefficients, in twice the epochs (paper, section 4.3). */
+  readonly joint?: JointAdapter;
   readonly onEvent?: ProgressSink;
   readonly signal?: AbortSignal;
   readonly resume?: LearnerState;
@@ -83,7 +90,8 @@ export interface LearningHooks {
 }
 
 /** Learns the coefficients from the shots: cross-entropy with the frozen text head, AdamW, cosine. */
-export async function learnFromShots(task: FewShotTask, encoder: CompiledEncoder, shots: Int32Array, seed: number, hooks: LearningHooks = {}): Promise<Learned> {
+export async function learnFromShots(task: FewShotTask, encoder: CompiledEncoder, shots: Int32Array, seed: number, options: LearningOptions = {}): Promise<Learned> {
+  const { epochs = RECIPE.epochs, joint, ...hooks } = options;
   const { dataset, spec, normalisation, head } = task;
   const random = new Random(seed).fork("training");
   const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
@@ -97,10 +105,10 @@ export async function learnFromShots(task: FewShotTask, encoder: CompiledEncoder
   });
   return learn({
     encoder,
-    objective: new CrossEntropyObjective(head),
+    objective: joint?.objective ?? new CrossEntropyObjective(head),
     batches: (epoch) => labelledBatches({ ...training, epoch }),
     batchesPerEpoch: Math.ceil(indices.length / RECIPE.batchSize),
-    epochs: RECIPE.epochs,
+    epochs: joint === undefined ? epochs : 2 * epochs,
     learningRate: RECIPE.learningRate,
     adamw: { weightDecay: RECIPE.weightDecay },
     schedule: cosineSchedule(),

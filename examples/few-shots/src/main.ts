@@ -1,28 +1,38 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { lppAdapter } from "@atlas-tv/adapters-lpp";
+import { tipAdapter } from "@atlas-tv/adapters-tip";
 import { CpuBackend } from "@atlas-tv/backend-cpu";
 import { assertWritable, openModelFolder, sha256File, writeComposition, writeRun, writeSplits, type DatasetSplit, type ModelFolder } from "@atlas-tv/checkpoints";
 import { parseClipConfig, visionSpec } from "@atlas-tv/clip";
-import { accuracyGain, blockwise, isotropic, type CompiledEncoder, type Composition, type NamedArrays } from "@atlas-tv/core";
+import { accuracyGain, blockwise, isotropic, linearProbe, type Accuracy, type AdapterFactory, type CompiledEncoder, type Composition, type NamedArrays } from "@atlas-tv/core";
 import { mnist } from "@atlas-tv/datasets";
 import { ZOO_MODEL, zooCheckpoints } from "@atlas-tv/zoo";
 import { AccuracyTable } from "./accuracy-table.js";
-import { drawShots, featuresOf, headAccuracy, learnFromShots, probeAccuracy, RECIPE, reportedImages, splits, type FewShotTask } from "./few-shots.js";
+import { adapterAccuracy, adapterContext, drawShots, featuresOf, headAccuracy, learnFromShots, RECIPE, reportedImages, splits, type FewShotTask, type LearningOptions } from "./few-shots.js";
 
 const TARGET = "MNIST";
 const OURS = "aTLAS blockwise";
+const WITH_LPP = "aTLAS, then LP++";
+const WITH_TIP = "aTLAS with Tip-Adapter";
 
 const { values: flags } = parseArgs({
   options: {
     shots: { type: "string", default: "1,4,16" },
     seeds: { type: "string", default: "1,2,3" },
+    /** Tip-Adapter and LP++ too, each alone and with the coefficients. */
+    adapters: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
     /** Report on validation images of the training set instead: this is how settings are chosen. */
     validate: { type: "boolean", default: false },
     save: { type: "string", default: "runs/demo" },
   },
 });
 const numbers = (text: string): number[] => text.split(",").map(Number);
-const [shots, seeds, folder] = [numbers(flags.shots), numbers(flags.seeds), resolve(flags.save)];
+const { shots, seeds, epochs } = flags.quick
+  ? { shots: [4], seeds: [1], epochs: 3 }
+  : { shots: numbers(flags.shots), seeds: numbers(flags.seeds), epochs: RECIPE.epochs };
+const folder = resolve(flags.save);
 const note = (text: string): void => { process.stderr.write(`${text}\n`); };
 
 /** The zoo's encoder, every task vector but MNIST's own, and MNIST's real images. */
@@ -47,8 +57,10 @@ const sources = {
 note(`${TARGET} with the task vectors of ${task.vectors.map(({ name }) => name).join(", ")}`);
 
 const compile = (composition: Composition): Promise<CompiledEncoder> => task.backend.compile(task.spec, task.base, task.vectors, composition);
-const encoders = { isotropic: await compile(isotropic()), [OURS]: await compile(blockwise()) };
-const pretrained = encoders[OURS]!;
+const pretrained = await compile(blockwise());
+const encoders = { ...(flags.adapters ? {} : { isotropic: await compile(isotropic()) }), [OURS]: pretrained };
+/** Classifiers on frozen zero-shot features. */
+const baselines: Record<string, AdapterFactory> = { "linear probe": linearProbe, ...(flags.adapters ? { "Tip-Adapter": tipAdapter, "LP++": lppAdapter } : {}) };
 
 const reported = reportedImages(task, flags.validate ? "validation" : "test");
 const table = new AccuracyTable(shots);
@@ -63,24 +75,41 @@ async function save(name: string, composition: Composition, coefficients: NamedA
   });
 }
 
+function progress(k: number, seed: number, method: string): LearningOptions {
+  return {
+    epochs,
+    onEvent: (event) => {
+      if (event.type !== "epoch" || !process.stderr.isTTY) return;
+      process.stderr.write(`\rk = ${k}, seed ${seed}, ${method}: epoch ${event.record.epoch}/${event.epochs}, loss ${event.record.loss.toFixed(3)} `);
+    },
+  };
+}
+
+function record(method: string, k: number, seed: number, { accuracy }: Accuracy): void {
+  note(`${process.stderr.isTTY ? "\r" : ""}k = ${k}, seed ${seed}, ${method}: ${(100 * accuracy).toFixed(1)}%                `);
+  table.add(method, k, accuracy);
+}
+
 const drawn: DatasetSplit["shots"][number][] = [];
 for (const k of shots) {
   for (const seed of seeds) {
     const indices = drawShots(task, k, seed);
     drawn.push({ seed, subsample: String(k), indices });
-    table.add("linear probe", k, (await probeAccuracy(task, pretrained, indices, zeroShotFeatures, seed)).accuracy);
+    const before = await adapterContext(task, pretrained, null, indices, seed);
+    for (const [method, factory] of Object.entries(baselines)) table.add(method, k, (await adapterAccuracy(await factory.fit(before), zeroShotFeatures)).accuracy);
     for (const [method, encoder] of Object.entries(encoders)) {
-      const label = `k = ${k}, seed ${seed}, ${method}`;
-      const { last } = await learnFromShots(task, encoder, indices, seed, {
-        onEvent: (event) => {
-          if (event.type === "epoch" && process.stderr.isTTY) process.stderr.write(`\r${label}: epoch ${event.record.epoch}/${event.epochs}, loss ${event.record.loss.toFixed(3)} `);
-        },
-      });
-      const { accuracy } = await headAccuracy(task, await featuresOf(encoder, last, reported));
-      note(`${process.stderr.isTTY ? "\r" : ""}${label}: ${(100 * accuracy).toFixed(1)}%                `);
-      table.add(method, k, accuracy);
+      const { last } = await learnFromShots(task, encoder, indices, seed, progress(k, seed, method));
+      const features = await featuresOf(encoder, last, reported);
+      record(method, k, seed, await headAccuracy(task, features));
       await save(`k${k}-seed${seed}-${encoder.composition.id}`, encoder.composition, last, seed);
+      if (!flags.adapters || method !== OURS) continue;
+      const lpp = await lppAdapter.fit(await adapterContext(task, encoder, last, indices, seed));
+      record(WITH_LPP, k, seed, await adapterAccuracy(lpp, features));
     }
+    if (!flags.adapters) continue;
+    const tip = tipAdapter.joint!(before);
+    const { last } = await learnFromShots(task, pretrained, indices, seed, { ...progress(k, seed, WITH_TIP), joint: tip });
+    record(WITH_TIP, k, seed, await adapterAccuracy(tip.fitted(last), await featuresOf(pretrained, { coef: last["coef"]! }, reported)));
   }
 }
 Object.values(encoders).forEach((encoder) => { encoder.dispose(); });
@@ -90,9 +119,9 @@ const { train, validation } = splits(task);
 await writeSplits(join(folder, "splits.json"), [{ name: TARGET, size: task.dataset.train.length, seed: 0, train, validation, shots: drawn }]);
 const { device, versions } = await task.backend.probe();
 const zeroShot = table.at("zero-shot", shots[0]!).mean;
-const measured = ["linear probe", ...Object.keys(encoders)].flatMap((method) => shots.map((k) => [`${method}, k = ${k}`, table.at(method, k).mean] as const));
+const measured = [...Object.keys(baselines), ...Object.keys(encoders), ...(flags.adapters ? [WITH_LPP, WITH_TIP] : [])].flatMap((method) => shots.map((k) => [`${method}, k = ${k}`, table.at(method, k).mean] as const));
 await writeRun(join(folder, "run.json"), {
-  command: "examples/few-shots", options: { ...RECIPE, shots, seeds, target: TARGET, validate: flags.validate }, seed: seeds.join(","),
+  command: "examples/few-shots", options: { ...RECIPE, epochs, shots, seeds, target: TARGET, validate: flags.validate }, seed: seeds.join(","),
   backend: { id: task.backend.id, device }, versions: { ...versions, node: process.versions.node },
   hashes: { base: sources.base.sha256, taskVectors: Object.fromEntries(sources.taskVectors.map(({ name, sha256 }) => [name, sha256])), splits: null },
   zeroShot: { accuracy: zeroShot }, epochs: [],
@@ -109,7 +138,7 @@ ${TARGET}, ${testImages} real ${flags.validate ? "validation" : "test"} images, 
 
 ${table.toString()}
 
-${shots.flatMap((k) => ["zero-shot", "isotropic"].map((over) => gain(k, over))).join("\n")}
+${shots.flatMap((k) => ["zero-shot", flags.adapters ? "Tip-Adapter" : "isotropic"].map((over) => gain(k, over))).join("\n")}
 (errors include that of the draw of test images)
 
 ${((performance.now() - started) / 1000).toFixed(0)} s. Coefficients, splits and run.json: ${folder}

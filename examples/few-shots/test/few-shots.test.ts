@@ -13,19 +13,22 @@ const folder = mkdtempSync(join(tmpdir(), "atlas-few-shots-"));
 afterAll(() => { rmSync(folder, { recursive: true, force: true }); });
 
 describe("the few-shot example", () => {
-  it("learns from four real images a digit, beats zero-shot on validation images, and writes what it learned", async () => {
-    const { stdout } = await promisify(execFile)(process.execPath, [script, "--shots", "4", "--seeds", "1", "--validate", "--save", folder]);
+  it("learns from four real images a digit, with and without adapters, beats zero-shot on validation images, and writes what it learned", async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [script, "--quick", "--adapters", "--validate", "--save", folder]);
     const run = await readRun(join(folder, "run.json"));
     const zeroShot = run.zeroShot["accuracy"]!;
-    const learned = run.final["aTLAS blockwise, k = 4"]!.raw;
-    expect(learned).toBeGreaterThan(zeroShot);
-    expect(stdout).toContain(`${(100 * learned).toFixed(1)}`);
+    const accuracy = (method: string): number => run.final[`${method}, k = 4`]!.raw;
+    for (const method of ["Tip-Adapter", "LP++"]) expect(stdout).toContain(`${(100 * accuracy(method)).toFixed(1)}`);
+    for (const method of ["aTLAS blockwise", "aTLAS, then LP++", "aTLAS with Tip-Adapter"]) {
+      expect(stdout).toContain(`${(100 * accuracy(method)).toFixed(1)}`);
+      expect(accuracy(method), method).toBeGreaterThan(zeroShot);
+    }
     const { coefficients, taskVectors, blocks } = await readComposition(join(folder, "k4-seed1-blockwise", "composition.safetensors"));
     expect(coefficients["coef"]).toHaveLength(taskVectors.length * blocks.length);
     expect(taskVectors.map(({ name }) => name)).not.toContain("MNIST");
     const [split] = await readSplits(join(folder, "splits.json"));
     expect(split!.shots[0]!.indices).toHaveLength(40);
-  });
+  }, 120_000);
 
   it("shows means, standard errors and rows of methods without shots", () => {
     const table = new AccuracyTable([1, 4]);
