@@ -5,4 +5,4 @@ import { command } from "./packages/packed-packages.js";
 
 it("the repository passes its own linter, and its tests type-check", async () => {
   await expect(command(process.execPath, [join(ROOT, "scripts", "run.mjs"), "lint"], ROOT)).resolves.toBeDefined();
-}, 300_000);
+});

@@ -43,7 +43,7 @@ describe("what the pages say", () => {
     const config = { extends: join(ROOT, "tsconfig.test.json"), compilerOptions: { noUnusedLocals: false }, include: ["*.ts"] };
     writeFileSync(join(workshop, "tsconfig.json"), JSON.stringify(config));
     await command(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc"), "-p", workshop], ROOT);
-  }, 120_000);
+  });
 
   it.each(examples.map(({ title }, index) => [title, index] as const))("%s runs as it stands", async (title, index) => {
     const log = vi.spyOn(console, "log").mockImplementation(() => undefined);

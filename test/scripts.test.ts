@@ -69,13 +69,13 @@ describe("the test command", () => {
     const { status, stdout, last } = runTests();
     expect({ status, last }).toEqual({ status: 1, last: "1 passed, 3 failed, 2 skipped" });
     expect(stdout).toContain("a.test.ts > is skipped\n  no such device\n");
-  }, 60_000);
+  });
 
   it("succeeds when all pass", () => {
     writeFileSync(join(folder, "a.test.ts"), 'import { expect, it } from "vitest"; it("passes", () => expect(1).toBe(1));');
     const { status, last } = runTests();
     expect({ status, last }).toEqual({ status: 0, last: "1 passed, 0 failed" });
-  }, 60_000);
+  });
 
   it("refuses a fixture folder that is none, naming it from the caller's folder", () => {
     const { status, stderr } = runTests({ ATLAS_FIXTURES: "nowhere" });
@@ -86,7 +86,7 @@ describe("the test command", () => {
   it("fails when there is no test", () => {
     const { status, last } = runTests();
     expect({ status, last }).toEqual({ status: 1, last: "0 passed, 0 failed" });
-  }, 60_000);
+  });
 });
 
 describe("the set-up lock", () => {

@@ -23,7 +23,7 @@ beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), "atlas packed-")));
   tarballs = await packAll(packages, join(folder, "tarballs"));
   projects = await installPacked(folder, packages, tarballs, EXTRA);
-}, 180_000);
+});
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -62,7 +62,7 @@ describe("the packed packages", () => {
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["projects/*/main.ts"] }));
     await command(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc"), "-p", folder], folder);
     for (const id of ids) await command(process.execPath, ["main.js"], projects.get(id)!);
-  }, 120_000);
+  });
 
   it.each(ids)("%s satisfies publint", async (id) => {
     const { buffer } = new Uint8Array(readFileSync(tarballs.get(id)!));
@@ -78,5 +78,5 @@ describe("the packed packages", () => {
     expect(analysis.types).toBeTruthy();
     // CommonJS callers are not served: the packages are ES modules.
     expect(analysis.problems.filter(({ resolutionKind }) => resolutionKind !== "node10" && resolutionKind !== "node16-cjs")).toEqual([]);
-  }, 60_000);
+  });
 });

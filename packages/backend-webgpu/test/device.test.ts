@@ -70,7 +70,7 @@ async function inProcess(body: string, env: NodeJS.ProcessEnv = {}): Promise<{ c
     ${body}`;
   const cwd = fileURLToPath(new URL("..", import.meta.url));
   try {
-    const { stdout } = await execute(process.execPath, ["--input-type=module", "--eval", program], { cwd, env: { ...process.env, ...env }, timeout: 60_000 });
+    const { stdout } = await execute(process.execPath, ["--input-type=module", "--eval", program], { cwd, env: { ...process.env, ...env }, timeout: 240_000 });
     return { code: 0, out: stdout };
   } catch (error) {
     const { code, stdout } = error as { code: number; stdout: string };
@@ -139,7 +139,7 @@ onWebGpu("the device", (backend) => {
     expect(counts.at(-1)).toEqual(counts[Math.floor(LEAK_STEPS / 2)]);
     encoder.dispose();
     expect(tf.memory().numTensors).toBe(before);
-  }, 120_000);
+  });
 
   it("refuses a block, or a batch, that exceeds the adapter's buffers, and says what fits", async () => {
     await expect(new WebGpuBackend({ maxBufferBytes: 16 }).compile(spec, base, [], blockwise())).rejects.toThrow(/buffers of at most[\s\S]*an adapter with buffers of[\s\S]*smaller model/);
