@@ -17,8 +17,8 @@ const callerFolder = process.env.INIT_CWD ?? process.cwd();
 /** Where this checkout keeps TensorFlow's runtime, which backend-cuda otherwise has in the user's cache. */
 process.env.ATLAS_CUDA_RUNTIME ??= join(CACHE, "cuda-runtime");
 
-/** What runs on TensorFlow: the numeric tests of backend-cuda. */
-const CUDA_TESTS = ["packages/backend-cuda/"];
+/** What runs on TensorFlow: the tests of backend-cuda, and the numeric tests of adapters, objectives and partitions. */
+const CUDA_TESTS = ["packages/backend-cuda/", "tip.fixtures", "lpp.fixtures", "ufm.fixtures", "partition.fixtures"];
 
 const tool = (name, file) => join(ROOT, "node_modules", name, file);
 const node = (args, options = {}) => runChild(process.execPath, args, { cwd: ROOT, ...options });
@@ -68,7 +68,7 @@ const BENCHES = {
   checkpoints: "packages/checkpoints/bench/read.mjs",
 };
 
-/** A subject, or `--backend NAME`: a training step on a backend that computes with tfjs. */
+/** A subject, or `--backend NAME`: a training step on that backend. */
 function bench(args) {
   if (args.some((argument) => /^--backend(=|$)/.test(argument))) return program("scripts/backend-bench.mjs", args);
   const own = BENCHES[args[0]];

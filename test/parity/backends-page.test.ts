@@ -9,7 +9,7 @@ function rowsOf(text: string): string[][] {
   return text.split("\n").filter((line) => line.startsWith("| ")).map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
 }
 
-const CELL = /^(?:–|(?:0|\d\.\de[+-]\d+) \([\d.e-]+ %\))$/;
+const CELL = /^(?:0|\d\.\de[+-]\d+) \(([\d.e-]+) %\)$/;
 
 describe("the table of deviations", () => {
   const records = [
@@ -32,7 +32,7 @@ describe("the table of deviations", () => {
     expect(table).toContain("webgpu, Node: a card.");
   });
 
-  it("on the page is within all tolerances, and covers every part on every backend", () => {
+  it("on the page has every case on every backend, within all tolerances", () => {
     const page = readFileSync(join(ROOT, "docs", "backends.md"), "utf8");
     const [head, , ...rows] = rowsOf(page.slice(page.indexOf("## Deviations")));
     expect(head).toHaveLength(7);
@@ -41,14 +41,11 @@ describe("the table of deviations", () => {
       expect(cells, name).toHaveLength(6);
       for (const text of cells) {
         expect(text, name).toMatch(CELL);
-        const part = /\((.*) %\)/.exec(text)?.[1];
-        if (part !== undefined) expect(Number(part), `${name!}: ${text}`).toBeLessThanOrEqual(100);
+        expect(Number(CELL.exec(text)![1]), `${name!}: ${text}`).toBeLessThanOrEqual(100);
       }
     }
-    for (const part of ["the image encoder", "the ResNet", "the text encoder", "composition", "training", "Tip-Adapter", "LP++", "the loss of UFM"]) {
-      const own = rows.filter(([name]) => name!.startsWith(`${part}:`));
-      expect(own.length, part).toBeGreaterThan(0);
-      head!.slice(1).forEach((column, i) => expect(own.some((cells) => cells[i + 1] !== "–"), `${part} on ${column}`).toBe(true));
+    for (const part of ["the image encoder", "the ResNet", "the text encoder", "the zero-shot head", "composition", "training", "Tip-Adapter", "LP++", "the loss of UFM"]) {
+      expect(rows.some(([name]) => name!.startsWith(`${part}:`)), part).toBe(true);
     }
   });
 });

@@ -5,11 +5,14 @@ import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, describe, it } from "vitest";
 import { CHROMIUM_FLAGS, findChromium, HOW_TO_GET_CHROMIUM, WEBGPU_FLAGS } from "../../scripts/browser.mjs";
 import { ROOT } from "../../scripts/toolchain.mjs";
-import { FIXTURES, recordDevice, recordDeviation, type Deviation } from "../../packages/core/test/fixture-bytes.js";
+import { COLLECTING, FIXTURES, recordDevice, recordDeviation, type Deviation } from "../../packages/core/test/fixture-bytes.js";
 import type { FixturePage } from "./fixture-bytes-in-browser.js";
 
 /** WebGPU is for secure pages; localhost is one, and nothing listens there: the test answers itself. */
 const PAGE = "http://localhost/";
+
+/** Of starting and answering: a busy machine takes its time. */
+const TIMEOUT_MS = 180_000;
 
 const here = join(ROOT, "test", "parity");
 
@@ -40,6 +43,7 @@ type TestPage = FixturePage & { atlasSuites: Suites };
 
 async function openPage(browser: Browser): Promise<Page> {
   const page = await browser.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
   const files = readdirSync(FIXTURES, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(json|safetensors)$/.test(entry.name))
     .map((entry) => relative(FIXTURES, join(entry.parentPath, entry.name)));
@@ -49,17 +53,18 @@ async function openPage(browser: Browser): Promise<Page> {
     else await route.fulfill({ body: readFileSync(join(FIXTURES, path)) });
   });
   await page.goto(PAGE);
-  await page.evaluate(async (names) => {
+  await page.evaluate(async ([collecting, names]) => {
+    (globalThis as unknown as FixturePage).atlasCollecting = collecting;
     const read = async (name: string): Promise<[string, Uint8Array]> => [name, new Uint8Array(await (await fetch(`/${name}`)).arrayBuffer())];
     (globalThis as unknown as FixturePage).atlasFixtures = Object.fromEntries(await Promise.all(names.map(read)));
-  }, files);
+  }, [COLLECTING, files] as const);
   await page.addScriptTag({ content: await bundle(), type: "module" });
   await page.waitForFunction(() => "atlasSuites" in globalThis);
   return page;
 }
 
 const executablePath = findChromium();
-const browser = executablePath === null ? null : await chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS, ...WEBGPU_FLAGS] });
+const browser = executablePath === null ? null : await chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS, ...WEBGPU_FLAGS], timeout: TIMEOUT_MS });
 const page = browser === null ? null : await openPage(browser);
 const report = await page?.evaluate(() => (globalThis as unknown as TestPage).atlasSuites.probe());
 if (report?.usable === true) recordDevice({ backend: "webgpu-chromium", device: report.device });
@@ -81,5 +86,5 @@ describe("WebGPU in Chromium", async () => {
     }, name);
     for (const deviation of run.deviations as Deviation[]) recordDeviation({ ...deviation, test: deviation.test.replace(" on webgpu", " on webgpu-chromium") });
     if (run.error !== null) throw new Error(run.error);
-  }, 300_000);
+  });
 });

@@ -4,10 +4,13 @@ import type { Deviation } from "../../packages/core/test/fixture-bytes.js";
 export interface FixturePage {
   atlasFixtures: Record<string, Uint8Array>;
   atlasDeviations: Deviation[];
+  atlasCollecting: boolean;
 }
 
 const page = globalThis as unknown as FixturePage;
 page.atlasDeviations = [];
+
+export const COLLECTING = page.atlasCollecting;
 
 export function fixturePath(file: string): string {
   return file;

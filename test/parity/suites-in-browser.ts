@@ -1,20 +1,22 @@
 import { WebGpuBackend } from "@atlas-tv/backend-webgpu";
 import { lppSuite } from "../../packages/adapters-lpp/test/lpp-suite.js";
 import { tipSuite } from "../../packages/adapters-tip/test/tip-suite.js";
-import { textSuite } from "../../packages/clip/test/text-suite.js";
+import { textSuite, zeroShotSuite } from "../../packages/clip/test/text-suite.js";
 import { compositionSuite } from "../../packages/core/test/composition-suite.js";
 import { encoderSuite } from "../../packages/core/test/encoder-suite.js";
 import { resNetSuite } from "../../packages/core/test/resnet-suite.js";
-import { trainingSuite } from "../../packages/core/test/training-suite.js";
+import { runsOf, trainingSuite } from "../../packages/core/test/training-suite.js";
 import { ufmSuite } from "../../packages/objective-ufm/test/ufm-suite.js";
 import { PARTITION_CASES } from "../../packages/peft-partition/test/partition-cases.js";
-import { STEPS } from "../../packages/backend-webgpu/test/short-runs.js";
+import { COLLECTING } from "../../packages/core/test/fixture-bytes.js";
+import { RUNS, STEPS } from "../../packages/backend-webgpu/test/short-runs.js";
 import { runTest, testNames } from "./vitest-in-browser.js";
 
 const backend = new WebGpuBackend();
-for (const suite of [encoderSuite, resNetSuite, textSuite, tipSuite, lppSuite, ufmSuite]) suite(backend);
+for (const suite of [encoderSuite, resNetSuite, textSuite, zeroShotSuite, tipSuite, lppSuite, ufmSuite]) suite(backend);
 compositionSuite(backend);
 compositionSuite(backend, PARTITION_CASES);
-trainingSuite(backend, ["fewshot_blockwise"], undefined, STEPS);
+trainingSuite(backend, COLLECTING ? RUNS : ["fewshot_blockwise"], undefined, STEPS);
+if (COLLECTING) trainingSuite(backend, runsOf(PARTITION_CASES), PARTITION_CASES, STEPS);
 
 Object.assign(globalThis, { atlasSuites: { testNames, runTest, probe: () => backend.probe() } });

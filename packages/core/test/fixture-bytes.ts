@@ -10,6 +10,9 @@ export const FIXTURES = named === "" ? join(dirname(fileURLToPath(import.meta.ur
 /** The file that measured deviations are appended to, when a command wants them. */
 const DEVIATIONS = process.env["ATLAS_DEVIATIONS"] ?? "";
 
+/** Whether deviations are collected for the table of all backends: slow devices then run every case. */
+export const COLLECTING = DEVIATIONS !== "";
+
 /** What a test measured against a golden number. */
 export interface Deviation {
   /** Full name of the test. */
@@ -33,7 +36,7 @@ export function fixtureExists(file: string): boolean {
 }
 
 function record(entry: object): void {
-  if (DEVIATIONS !== "") appendFileSync(DEVIATIONS, `${JSON.stringify(entry)}\n`);
+  if (COLLECTING) appendFileSync(DEVIATIONS, `${JSON.stringify(entry)}\n`);
 }
 
 /** Keeps a deviation for the table of all backends. */
