@@ -1,7 +1,8 @@
 /**
- * A training step on a backend that computes with tfjs: milliseconds, kernels counted, and the time of each.
+ * A training step on a backend: milliseconds, tfjs's kernels counted, and the time of each. The programs of `cpu` are no kernels
+ * of tfjs; `npm run bench` takes those apart.
  *
- *     npm run bench -- --backend webgpu|cuda|tfjs-wasm [--model mini|vit-b-32] [--vectors 8] [--batch 64] [--repeats 5] [--json FILE]
+ *     npm run bench -- --backend cpu|webgpu|cuda|tfjs-wasm [--model mini|vit-b-32] [--vectors 8] [--batch 64] [--repeats 5] [--json FILE]
  */
 import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -25,6 +26,7 @@ const MODELS = {
 const WARM_UPS = 2;
 
 const BACKENDS = {
+  cpu: async () => new (await import("@atlas-tv/backend-cpu")).CpuBackend(),
   webgpu: async () => {
     if (!hasGraphicsDriver()) process.env.VK_ICD_FILENAMES = findSwiftShader() ?? "";
     return new (await import("@atlas-tv/backend-webgpu")).WebGpuBackend();
