@@ -3,9 +3,8 @@ import { CpuBackend } from "@atlas-tv/backend-cpu";
 import { knownModel, visionSpec } from "@atlas-tv/clip";
 import { blockwise, compileDefault, sizeOf } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { measureProductRate } from "../dist/device-rates.js";
 import { productFlops } from "./model-flops.mjs";
-import { publicProductRate } from "./product-rate.mjs";
+import { ProductRate } from "./product-rate.mjs";
 import { randomModel } from "./random-model.mjs";
 import { resNetFlops } from "./resnet-flops.mjs";
 import { profilePrograms } from "./time-shares.mjs";
@@ -21,12 +20,15 @@ const MINI = {
   text_cfg: { context_length: 16, vocab_size: 2048, width: 128, heads: 4, layers: 1 },
 };
 
-async function timed(repeats, run) {
+/** @param between runs after each measured run. */
+async function timed(repeats, run, between = async () => undefined) {
   const times = [];
   for (let i = 0; i < WARM_UPS + repeats; i++) {
     const start = performance.now();
     await run();
-    if (i >= WARM_UPS) times.push(performance.now() - start);
+    if (i < WARM_UPS) continue;
+    times.push(performance.now() - start);
+    await between();
   }
   times.sort((a, b) => a - b);
   return { min: times[0], median: times[Math.floor(times.length / 2)] };
@@ -69,17 +71,18 @@ async function measure({ model, batch, vectors: n, threads, repeats, recompute, 
     return { shares: shares(PROFILED_STEPS, last) };
   }
 
-  const result = { model, batch, vectors: n, threads, recompute, coldStartSeconds, stepMs: await timed(repeats, step) };
+  const rate = await ProductRate.open(threads);
+  const sample = () => rate.sample();
+  const result = { model, batch, vectors: n, threads, recompute, coldStartSeconds, stepMs: await timed(repeats, step, sample) };
   if (features) {
     const composed = await encoder.compose(encoder.initialCoefficients());
-    result.featuresMs = await timed(repeats, async () => (await composed.features(images)).dispose());
+    result.featuresMs = await timed(repeats, async () => (await composed.features(images)).dispose(), sample);
     result.featuresPerSecond = (1000 * batch) / result.featuresMs.min;
     composed.dispose();
   }
   result.peakMegabytes = process.resourceUsage().maxRSS / 1024;
   encoder.dispose();
-  const gflops = (await publicProductRate(threads)) / 1e9;
-  const gflopsUncopied = (await measureProductRate(threads)) / 1e9;
+  const [gflops, gflopsUncopied] = ["copied", "uncopied"].map((way) => rate.gflops(way));
   const flops = (spec.family === "resnet" ? resNetFlops : productFlops)(spec, batch);
   const floor = { step: flops.step / gflops / 1e6, forward: flops.forward / gflops / 1e6 };
   const stepRatio = result.stepMs.min / floor.step;
