@@ -62,6 +62,12 @@ async function testCudaRuntime(args) {
   return status === 0 ? runTests([...CUDA_TESTS, ...args], callerFolder) : status;
 }
 
+/** Kills every command that learns at random moments, more often than `npm test` does. */
+function checkInterruptions(args) {
+  process.env.ATLAS_KILLS ??= "20";
+  return runTests(["packages/cli/test/interruptions.test.ts", ...args], callerFolder);
+}
+
 /** What `npm run bench -- SUBJECT` measures; the CPU backend without a subject. */
 const BENCHES = {
   cpu: "packages/backend-cpu/bench/main.mjs",
@@ -102,6 +108,7 @@ const COMMANDS = {
   build: () => say("The packages are built."),
   test: (args) => runTests(args, callerFolder),
   "test:fixtures": (args) => runTests([".fixtures.test.ts", ...args], callerFolder),
+  "check:interruptions": checkInterruptions,
   "check:packages": (args) => runTests(["test/packages/", ...args], callerFolder),
   "setup:cuda": setUpCudaRuntime,
   "test:cuda-runtime": testCudaRuntime,

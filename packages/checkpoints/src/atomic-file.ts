@@ -24,8 +24,16 @@ const HOST = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 
 const NEXT = "give another folder, or make this one writable";
 
+/** What to do where the place itself could be written. */
+const NEXT_BY_CODE: Readonly<Record<string, string>> = {
+  ENOSPC: "make room there, or give another folder",
+  EDQUOT: "make room there, or give another folder",
+  EFBIG: "raise the limit on the size of files, or give another folder",
+};
+
 function cannotWrite(path: string, cause: unknown): InputError {
-  return new InputError({ where: path, got: describeErrno(cause), expected: "a place that can be written", next: NEXT }, { cause });
+  const next = NEXT_BY_CODE[errnoOf(cause) ?? ""] ?? NEXT;
+  return new InputError({ where: path, got: describeErrno(cause), expected: "a place that can be written", next }, { cause });
 }
 
 /** Runs a step of writing; an error of the system is the caller's bad path, a full disk, and so on. */

@@ -9,6 +9,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   EEXIST: "something of that name is there already",
   ENOSPC: "no space left on the device",
   EDQUOT: "the disk quota is used up",
+  EFBIG: "the file is larger than the system allows",
   ENAMETOOLONG: "the name is too long",
   ELOOP: "too many symbolic links",
   EMFILE: "too many open files",

@@ -1,5 +1,5 @@
 import { rawAndClamped, type AdapterArtefact, type CompositionArtefact, type DatasetSplit, type Measurements, type RunRecord } from "@atlas-tv/checkpoints";
-import type { Backend, EpochRecord, LearnerState, Metrics, ProgressSink } from "@atlas-tv/core";
+import { InputError, type Backend, type EpochRecord, type LearnerState, type Metrics, type ProgressSink } from "@atlas-tv/core";
 import { backendFacts, peakMemoryBytes } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
 import type { Remarks, Terminal } from "./terminal.js";
@@ -62,6 +62,18 @@ export interface FinishedRun {
   readonly epochs: readonly Pick<EpochRecord, "epoch" | "selected">[];
 }
 
+/** What went wrong in the middle of a run, such as a full disk: beside what to do, that nothing is lost. */
+async function orKept<T>(work: () => Promise<T>, savedEpoch: () => number): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof InputError) || savedEpoch() === 0) throw error;
+    const kept = `the state after epoch ${savedEpoch()} is kept, and the same command with --resume goes on from it`;
+    const { next } = error.facts;
+    throw new InputError({ ...error.facts, next: next === undefined ? kept : `${next}; ${kept}` }, { cause: error });
+  }
+}
+
 /** One run in one folder: begun, gone on with from its saved state, or, when it is finished, read back. */
 export async function recordedRun(
   plan: RunPlan,
@@ -83,22 +95,24 @@ export async function recordedRun(
   if (flags.resume && resume === null) remarks.add(`${path} holds no unfinished run: this one starts from the beginning`);
   const started = performance.now();
   const progress = terminalProgress(plan.label, terminal, { quiet: flags.quiet || flags.json });
+  let savedEpoch = resume?.epoch ?? 0;
+  const hooks: RunHooks = {
+    onEvent: progress.onEvent,
+    signal: terminal.signal,
+    save: async (state) => {
+      await folder.saveState(state);
+      savedEpoch = state.epoch;
+    },
+    ...(resume === null ? {} : { resume }),
+  };
   let result: RunResult;
   try {
-    result = await work(
-      {
-        onEvent: progress.onEvent,
-        signal: terminal.signal,
-        save: (state) => folder.saveState(state),
-        ...(resume === null ? {} : { resume }),
-      },
-      folder,
-    );
+    result = await orKept(() => work(hooks, folder), () => savedEpoch);
   } finally {
     progress.end();
   }
   const { zeroShot, final, history, notes = [], ...files } = result;
-  await folder.finish({
+  const recorded = {
     ...files,
     run: {
       command: plan.command,
@@ -113,7 +127,8 @@ export async function recordedRun(
       peakMemoryBytes: peakMemoryBytes(),
       notes: [...notes, ...(resume === null ? [] : [`continued after epoch ${resume.epoch}`]), ...remarks.all],
     },
-  });
+  };
+  await orKept(() => folder.finish(recorded), () => savedEpoch);
   return {
     path: folder.path,
     zeroShot,

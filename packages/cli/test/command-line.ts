@@ -28,8 +28,20 @@ export async function atlas(...args: readonly string[]): Promise<Ended> {
   return { status, out: out.join(""), err: err.join("") };
 }
 
+/** Runs a command line that is interrupted once its first epoch, or first coefficient, has been shown. @returns its exit status */
+export async function interrupted(...args: readonly string[]): Promise<number> {
+  const interruption = new AbortController();
+  return runAtlas(args, {
+    out: () => {},
+    note: (text) => {
+      if (text.includes("epoch 1/")) interruption.abort();
+    },
+    signal: interruption.signal,
+  });
+}
+
 /** The built program, as a checkout's `npm run atlas` and an installed `atlas` run it. */
-const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+export const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
 export interface Child {
   readonly process: ChildProcess;

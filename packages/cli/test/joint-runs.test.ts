@@ -4,8 +4,7 @@ import { readComposition, readRun, readSplits } from "@atlas-tv/checkpoints";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EXIT } from "../src/failure.js";
-import { runAtlas } from "../src/index.js";
-import { atlas, filesIn, temporaryFolder, type Ended } from "./command-line.js";
+import { atlas, filesIn, interrupted, temporaryFolder, type Ended } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
 import { expectRefusal } from "./refusals.js";
 import { SPEC, writeTinyModel } from "./tiny-model.js";
@@ -38,18 +37,6 @@ const search = (goal: "negation" | "addition", ...more: string[]): Promise<Ended
   const what = goal === "negation" ? ["--target", at("Beta"), "--control", at("Gamma")] : ["--targets", [at("Alpha"), at("Beta")].join()];
   return atlas("search", goal, ...model(), ...what, "--run", run, ...more);
 };
-
-/** Runs a command line that is interrupted once its first epoch, or first coefficient, has been shown. */
-async function interrupted(...args: string[]): Promise<number> {
-  const interruption = new AbortController();
-  return runAtlas(args, {
-    out: () => {},
-    note: (text) => {
-      if (text.includes("epoch 1/")) interruption.abort();
-    },
-    signal: interruption.signal,
-  });
-}
 
 const json = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
 
