@@ -42,6 +42,13 @@ describe("the command runner", () => {
     expect(stderr).toContain("test:fixtures");
   });
 
+  it("names the examples when it does not know one", () => {
+    const { status, stdout, stderr } = run([script, "example", "negatoin"]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toContain("got: negatoin");
+    expect(stderr).toMatch(/one of addition, .*negation/);
+  });
+
   it("says in one sentence that Node is too old", () => {
     const old = join(folder, "old.mjs");
     writeFileSync(old, 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.20.0" } });');
