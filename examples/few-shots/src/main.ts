@@ -18,8 +18,10 @@ const WITH_TIP = "aTLAS with Tip-Adapter";
 
 const { values: flags } = parseArgs({
   options: {
-    shots: { type: "string", default: "1,4,16" },
-    seeds: { type: "string", default: "1,2,3" },
+    /** Default 1,4,16; with adapters, which take longer, 1,4. */
+    shots: { type: "string" },
+    /** Default 1,2,3; with adapters 1,2. */
+    seeds: { type: "string" },
     /** Tip-Adapter and LP++ too, each alone and with the coefficients. */
     adapters: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
@@ -31,7 +33,11 @@ const { values: flags } = parseArgs({
 const numbers = (text: string): number[] => text.split(",").map(Number);
 const { shots, seeds, epochs } = flags.quick
   ? { shots: [4], seeds: [1], epochs: 3 }
-  : { shots: numbers(flags.shots), seeds: numbers(flags.seeds), epochs: RECIPE.epochs };
+  : {
+      shots: numbers(flags.shots ?? (flags.adapters ? "1,4" : "1,4,16")),
+      seeds: numbers(flags.seeds ?? (flags.adapters ? "1,2" : "1,2,3")),
+      epochs: RECIPE.epochs,
+    };
 const folder = resolve(flags.save);
 const note = (text: string): void => { process.stderr.write(`${text}\n`); };
 
