@@ -12,6 +12,8 @@ export interface Method {
   readonly command?: readonly string[];
   /** In place of the experiment's metrics. */
   readonly metrics?: Metrics;
+  /** The method whose run, which has the same arguments, measures this one as well. */
+  readonly measuredBy?: string;
   /** False where nothing is drawn at random: one run stands for every seed. */
   readonly seeded?: boolean;
 }
@@ -31,7 +33,7 @@ export interface Experiment {
   args(task: string, setting: string): readonly string[];
 }
 
-/** One run of `atlas`: what the sweep computes, keeps and resumes. */
+/** One run of `atlas` for one method: what the sweep computes, keeps and resumes. Methods may share a run. */
 export interface Cell {
   readonly experiment: Experiment;
   readonly task: string;
@@ -47,7 +49,7 @@ export interface Cell {
 
 /** A name as a folder's. */
 function folderName(text: string): string {
-  return text.replaceAll("×", "x").replaceAll(/[^A-Za-z0-9.]+/g, "-").replaceAll(/^-|-$/g, "");
+  return text.replaceAll("×", "x").replaceAll("++", "pp").replaceAll(/[^A-Za-z0-9.]+/g, "-").replaceAll(/^-|-$/g, "");
 }
 
 function cellOf(experiment: Experiment, task: string, setting: string, method: Method, seed: number | null): Cell {
@@ -59,7 +61,7 @@ function cellOf(experiment: Experiment, task: string, setting: string, method: M
       ...(method.command ?? command), ...experiment.args(task, setting), ...method.args,
       ...(seed === null ? [] : ["--seed", String(seed)]),
     ],
-    path: join(id, folderName(task), ...at, folderName(method.name), seed === null ? "search" : `seed-${seed}`),
+    path: join(id, folderName(task), ...at, folderName(method.measuredBy ?? method.name), seed === null ? "search" : `seed-${seed}`),
   };
 }
 

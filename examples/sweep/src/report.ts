@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { writeFileAtomically } from "@atlas-tv/checkpoints";
 import type { Experiment } from "./cell.js";
 import { chartSpec, svgOf } from "./chart.js";
+import { groupsOf } from "./groups.js";
 import { withParts } from "./page.js";
 import { relationsOf } from "./relations.js";
 import type { FinishedCell, Row } from "./rows.js";
@@ -11,11 +12,12 @@ import { csvOf, markdownOf, markdownTable } from "./table-files.js";
 /** How the numbers came about. */
 function provenance(finished: readonly FinishedCell[], command: string): string {
   const { run } = finished[0]!;
-  const seconds = finished.reduce((sum, { run: { seconds: own } }) => sum + own, 0);
+  const runs = groupsOf(finished, ({ cell }) => cell.path).map(([first]) => first!.run);
+  const seconds = runs.reduce((sum, { seconds: own }) => sum + own, 0);
   const seeds = [...new Set(finished.flatMap(({ cell: { seed } }) => (seed === null ? [] : [seed])))];
   const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
   return [
-    `Made by \`${command}\`: ${finished.length} runs, ${(seconds / 60).toFixed(0)} minutes in all.`,
+    `Made by \`${command}\`: ${runs.length} runs, ${(seconds / 60).toFixed(0)} minutes in all.`,
     `Accuracy in % on all test images of a task, mean ± standard error over seeds ${seeds.join(", ")}; one number where nothing is drawn at random.`,
     `${run.backend.device}; ${versions.join(", ")}.`,
   ].join("\n");

@@ -4,6 +4,7 @@ import { writeFileAtomically } from "@atlas-tv/checkpoints";
 import { EXIT, runAtlas, type Terminal } from "@atlas-tv/cli";
 import { InputError } from "@atlas-tv/core";
 import type { Cell } from "./cell.js";
+import { groupsOf } from "./groups.js";
 
 /** What a sweep came to. */
 export interface SweepOutcome {
@@ -58,8 +59,9 @@ async function runCell({ args, path }: Cell, options: SweepOptions): Promise<num
  * Computes every cell that is not finished. May be killed at any moment: the next call goes on with the cell that was
  * under way, from its last epoch. A cell that fails is reported, and the others go on.
  */
-export async function runSweep(cells: readonly Cell[], options: SweepOptions): Promise<SweepOutcome> {
+export async function runSweep(all: readonly Cell[], options: SweepOptions): Promise<SweepOutcome> {
   const { folder, terminal } = options;
+  const cells = groupsOf(all, ({ path }) => path).map(([cell]) => cell!);
   const isFinished = ({ path }: Cell): boolean => existsSync(join(folder, path, RUN_FILE));
   for (const cell of cells.filter(isFinished)) requireSameCommand(join(folder, cell.path), [...cell.args, ...options.args]);
   const left = cells.filter((cell) => !isFinished(cell));

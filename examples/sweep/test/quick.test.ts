@@ -29,11 +29,11 @@ describe("npm run sweep -- --quick", () => {
   it("is killed after its first run, goes on with the second, and ends in one table", async () => {
     const killed = await quickSweep(/^1 of 2/m);
     expect(killed.status).toBeNull();
-    const first = join(folder, "few-shots", "MNIST", "k-1", "aTLAS", "seed-1", "run.json");
+    const first = join(folder, "few-shots", "MNIST", "k-1", "aTLAS-LPpp", "seed-1", "run.json");
     const before = statSync(first).mtimeMs;
 
     const { status, stdout, stderr } = await quickSweep();
-    expect(stderr).toMatch(/^2 of 2: .*LP/m);
+    expect(stderr).toMatch(/^2 of 2: .*LPpp/m);
     expect(stderr).not.toMatch(/^1 of 2/m);
     expect(status).toBe(0);
     expect(statSync(first).mtimeMs).toBe(before);

@@ -69,9 +69,11 @@ describe("the cells of a sweep", () => {
     expect(cells[1]!.args).toEqual(["search", "--target", "A", "--subsample", "1"]);
   });
 
-  it.each([["planned", EXPERIMENTS], ["quick", QUICK]])("have a folder each: %s", (_, plan) => {
-    const paths = cellsOf(plan, [1, 2, 3]).map(({ path }) => path);
-    expect(new Set(paths).size).toBe(paths.length);
+  it.each([["planned", EXPERIMENTS], ["quick", QUICK]])("share a folder only with cells of the same command: %s", (_, plan) => {
+    const cells = cellsOf(plan, [1, 2, 3]);
+    const [paths, commands, both] = [cells.map(({ path }) => path), cells.map(({ args }) => args.join(" ")), cells.map(({ path, args }) => `${path} ${args.join(" ")}`)];
+    expect(new Set(paths).size).toBe(new Set(both).size);
+    expect(new Set(commands).size).toBe(new Set(both).size);
     for (const path of paths) expect(path).toMatch(/^[A-Za-z0-9./-]+$/);
   });
 
@@ -94,6 +96,13 @@ describe("a sweep", () => {
     const second = runner();
     expect(await runSweep(cells, options(second.run, ["--threads", "1"]))).toMatchObject({ kept: 8, computed: 0 });
     expect(second.calls).toEqual([]);
+  });
+
+  it("computes a run once that measures two methods", async () => {
+    const twice = { ...experiment, methods: [...experiment.methods, { name: "aTLAS, too", args: [], measuredBy: "aTLAS" }] };
+    const { run, calls } = runner();
+    expect(await runSweep(cellsOf([twice], [1]), options(run))).toMatchObject({ computed: 8, isInterrupted: false });
+    expect(calls).toHaveLength(8);
   });
 
   it("goes on with the cell that was under way when it was stopped, and with those after it", async () => {
