@@ -6,7 +6,7 @@ export const plugin: Plugin = {
   id: "tip",
   kind: "adapter",
   options: tipOptions,
-  presets: { released: { scaleWeightDecay: 0.1 } },
+  presets: { paper: { jointScaleLearningRate: 0.1 }, released: { jointScaleLearningRate: 0.1, scaleWeightDecay: 0.1 } },
   register: (container) => {
     container.register(TOKENS.adapter, { useValue: tipAdapter });
   },

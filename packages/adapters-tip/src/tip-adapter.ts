@@ -10,12 +10,14 @@ import { shuffledPasses, trainTip } from "./tip-training.js";
 
 const nonNegative = z.number().nonnegative();
 
-/** Options of the adapter; the defaults are the paper's (section 4.3), whose joint mode moves β and α at the rate of λ. */
+/** Options of the adapter. In the paper's joint mode β and α move at the rate of λ (section 4.3); here at that of the keys. */
 export const tipOptions = z.strictObject({
   /** Peak rate of the keys. */
   learningRate: z.number().positive().default(1e-3),
-  /** Peak rate of β and α; default 0.1 when learned jointly, the keys' when fitted to frozen features. */
+  /** Peak rate of β and α on frozen features; default the keys'. */
   scaleLearningRate: z.number().positive().optional(),
+  /** Peak rate of β and α learned jointly. At the paper's 0.1 a few shots' cache learns them by heart. */
+  jointScaleLearningRate: z.number().positive().default(1e-3),
   weightDecay: nonNegative.default(0.1),
   /** Decay of β and α. They are scales, not weights: 0 by default. */
   scaleWeightDecay: nonNegative.default(0),
@@ -23,8 +25,6 @@ export const tipOptions = z.strictObject({
   epochs: z.int().positive().default(20),
   batchSize: z.int().positive().default(64),
 });
-
-const JOINT_SCALE_RATE = 0.1;
 
 /** Batches of an epoch on few shots, as in few-shot learning of the coefficients. */
 const LEAST_BATCHES = 10;
@@ -80,12 +80,12 @@ export const tipAdapter: AdapterFactory = {
   },
 
   joint({ head, shots, options }: AdapterContext): JointAdapter {
-    const { learningRate, scaleLearningRate = JOINT_SCALE_RATE, weightDecay, scaleWeightDecay } = tipOptions.parse(options);
+    const { learningRate, jointScaleLearningRate, weightDecay, scaleWeightDecay } = tipOptions.parse(options);
     checkLabelledFeatures(shots, head, "Tip-Adapter");
     const { keys, betaAlpha, labels } = initialCache(shots);
     const parameters: readonly TrainableParameter[] = [
       { name: "keys", shape: [labels.length, shots.width], initial: keys, learningRate, weightDecay },
-      { name: "beta_alpha", shape: [2], initial: betaAlpha, learningRate: scaleLearningRate, weightDecay: scaleWeightDecay },
+      { name: "beta_alpha", shape: [2], initial: betaAlpha, learningRate: jointScaleLearningRate, weightDecay: scaleWeightDecay },
     ];
     return {
       objective: new TipObjective(head, labels, parameters),

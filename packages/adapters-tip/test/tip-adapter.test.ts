@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { closeTo } from "../../core/test/fixture-files.js";
 import "../../core/test/plain-backends.js";
-import { plugin, tipAdapter } from "../src/index.js";
+import { plugin, tipAdapter, tipOptions } from "../src/index.js";
 
 const CLASSES = 4;
 const WIDTH = 8;
@@ -130,7 +130,7 @@ describe("Tip-Adapter learned jointly", () => {
     const encoded: LabelledFeatures = { features: Float32Array.from(await features.data()), width: WIDTH, labels: batch.labels };
     start.dispose();
     tf.dispose([image, features]);
-    const joint = tipAdapter.joint!(context({ shots: encoded }));
+    const joint = tipAdapter.joint!(context({ shots: encoded, options: { jointScaleLearningRate: 0.02 } }));
     const initial = Object.fromEntries(joint.objective.parameters!.map(({ name, initial: values }) => [name, values]));
     const { last } = await learn({ encoder, objective: joint.objective, batches: () => [batch], batchesPerEpoch: 1, epochs: 1, learningRate: 0.1 });
     const largestStep = (name: string): number => Math.max(...last[name]!.map((value, i) => Math.abs(value - (initial[name]?.[i] ?? 0))));
@@ -138,7 +138,7 @@ describe("Tip-Adapter learned jointly", () => {
     closeTo(largestStep("coef"), 0.1, 1e-2);
     expect(largestStep("keys")).toBeGreaterThan(5e-4);
     expect(largestStep("keys")).toBeLessThan(1.2e-3);
-    closeTo(largestStep("beta_alpha"), 0.1, 1e-2);
+    closeTo(largestStep("beta_alpha"), 0.02, 2e-3);
     const state = joint.fitted(last).state();
     expect(state.get("keys")!.data).toEqual(last["keys"]);
     expect(tipAdapter.restore(state, head).state()).toEqual(state);
@@ -147,6 +147,12 @@ describe("Tip-Adapter learned jointly", () => {
 });
 
 describe("the plug-in", () => {
+  it("moves β and α at the rate of λ with the paper's preset, and at that of the keys by default", () => {
+    const rate = (preset: object): number => tipOptions.parse(preset).jointScaleLearningRate;
+    expect(rate({})).toBe(tipOptions.parse({}).learningRate);
+    for (const preset of ["paper", "released"] as const) expect(rate(plugin.presets![preset]!)).toBe(0.1);
+  });
+
   it("registers the adapter, and refuses options that it does not know", () => {
     const container = createContainer();
     plugin.register(container);
