@@ -9,24 +9,29 @@ const withAdapter = (name: string, id: string, compose: boolean): Method => ({
   metrics: { [`test, with ${id}`]: "accuracy" },
 });
 
-const TARGETS = ["MNIST", "StreetDigits", "Cyrillic"];
-
 /** The baseline of negation and addition, which draws nothing at random. */
-const search = (goal: string): Method => ({ name: "best single scalar", command: ["search", goal], args: [], seeded: false });
+const search = (goal: string, ...args: readonly string[]): Method => ({
+  name: "best single scalar", command: ["search", goal, ...args], args: [], seeded: false,
+});
 
 /** Learning without a look at validation images after each epoch, which the headline does not need. */
 const fewShots = { command: ["few-shots", "--validation-images", "0"], metrics: ACCURACY } as const;
+
+const ALL_TASKS = "all tasks";
+
+const CONTROL = ["--control", "EmojiNames"];
 
 export const EXPERIMENTS: readonly Experiment[] = [
   {
     ...fewShots,
     id: "few-shots",
-    title: "Few-shot learning: k labelled images a class, the task vectors of all other tasks",
-    tasks: TARGETS,
-    settings: ["1", "4"],
+    title: "Few-shot learning: k labelled images a class",
+    tasks: ["MNIST", "StreetDigits", "Cyrillic", "FashionMNIST"],
+    settings: ["1", "4", "16"],
     settingTitle: "k",
     args: (task, shots) => ["--target", task, "--subsample", shots],
     methods: [
+      { name: "isotropic", args: ["--no-blockwise-coef"] },
       // LP++ is fitted after the coefficients, so that one run measures both.
       { name: "aTLAS", args: ["--adapter", "lpp"], measuredBy: "aTLAS + LP++" },
       withAdapter("Tip-Adapter", "tip", false),
@@ -34,59 +39,69 @@ export const EXPERIMENTS: readonly Experiment[] = [
       withAdapter("aTLAS + Tip-Adapter", "tip", true),
       withAdapter("aTLAS + LP++", "lpp", true),
     ],
-  },
-  {
-    command: ["negation", "--control", "EmojiNames"],
-    id: "negation",
-    title: "Negation: forget the task, keep naming 100 emoji",
-    tasks: ["MNIST", "StreetDigits", "Cyrillic"],
-    settings: [""],
-    settingTitle: "",
-    args: (task) => ["--target", task],
-    methods: [{ ...search("negation"), command: ["search", "negation", "--control", "EmojiNames"] }, { name: "aTLAS", args: [] }],
-    metrics: { target: "target", control: "control" },
+    brief: {
+      tasks: ["MNIST", "StreetDigits", "Cyrillic"],
+      settings: ["1", "4"],
+      methods: ["aTLAS", "Tip-Adapter", "LP++", "aTLAS + Tip-Adapter", "aTLAS + LP++"],
+    },
   },
   {
     command: ["addition"],
     id: "addition",
     title: "Addition: one model for several tasks",
-    tasks: ["MNIST,StreetDigits,Cyrillic,Capitals"],
+    tasks: ["StreetDigits,Cyrillic,Capitals", ALL_TASKS],
     settings: [""],
     settingTitle: "",
-    args: (tasks) => ["--targets", tasks, "--images", "500"],
-    methods: [search("addition"), { name: "aTLAS", args: [] }],
-    metrics: { "mean": "mean", "normalised mean": "normalised mean" },
+    args: (tasks) => [...(tasks === ALL_TASKS ? [] : ["--targets", tasks]), "--images", "250"],
+    methods: [search("addition"), { name: "isotropic", args: ["--no-blockwise-coef"] }, { name: "aTLAS", args: [] }],
+    metrics: { mean: "mean", "normalised mean": "normalised mean" },
+    brief: { tasks: ["StreetDigits,Cyrillic,Capitals"], methods: ["best single scalar", "aTLAS"] },
   },
   {
     command: ["ufm", "--validation-images", "0"],
     id: "ufm",
-    title: "Learning without labels: UFM on 2,500 test images",
-    tasks: ["MNIST", "StreetDigits"],
+    title: "Learning without labels: UFM on 1,000 test images",
+    tasks: ["MNIST", "Capitals", "FashionMNIST", "Greek", "Flags"],
     settings: [""],
     settingTitle: "",
-    args: (task) => ["--target", task],
+    args: (task) => ["--target", task, "--images", "1000"],
     methods: [{ name: "UFM", args: [] }],
     metrics: ACCURACY,
+    brief: { tasks: ["MNIST", "Capitals"] },
   },
   {
     ...fewShots,
     id: "partition",
     title: "aTLAS ×K: every block in K parts, learned from a share of the training images",
-    tasks: ["StreetDigits"],
-    settings: ["0.01", "0.05", "0.25"],
+    tasks: ["StreetDigits", "Cyrillic"],
+    settings: ["0.01", "0.1", "1.0"],
     settingTitle: "share",
     args: (task, share) => ["--target", task, "--subsample", share],
     methods: ["1", "8", "64"].map((parts) => ({ name: `aTLAS ×${parts}`, args: ["--partition", parts] })),
+    brief: { tasks: ["StreetDigits"], settings: ["0.01", "0.1"], methods: ["aTLAS ×1", "aTLAS ×64"] },
   },
   {
     ...fewShots,
     id: "budget",
     title: "A budget of b task vectors: 16 images a class",
-    tasks: ["StreetDigits", "Cyrillic"],
-    settings: ["1", "2"],
+    tasks: ["Cyrillic", "MNIST", "StreetDigits"],
+    settings: ["1", "2", "4"],
     settingTitle: "b",
     args: (task, budget) => ["--target", task, "--subsample", "16", "--budget", budget],
-    methods: ["random", "blockwise"].map((rule) => ({ name: rule, args: ["--select", rule] })),
+    methods: ["random", "features", "gradient", "blockwise"].map((rule) => ({ name: rule, args: ["--select", rule] })),
+    brief: { tasks: ["Cyrillic"], settings: ["1", "2"], methods: ["random", "blockwise"] },
+  },
+  {
+    command: ["negation", ...CONTROL],
+    id: "negation",
+    title: "Negation: forget the task, keep naming 100 emoji",
+    tasks: ["StreetDigits", "MNIST", "Cyrillic", "SmallLetters"],
+    settings: [""],
+    settingTitle: "",
+    args: (task) => ["--target", task],
+    methods: [search("negation", ...CONTROL), { name: "aTLAS", args: [] }],
+    metrics: { target: "target", control: "control" },
+    brief: { tasks: ["StreetDigits", "MNIST"] },
   },
 ];
 
@@ -103,6 +118,16 @@ export interface Selection {
 function requireKnown(names: readonly string[], known: readonly string[], flag: string): void {
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new InputError({ where: flag, got: `"${unknown}"`, expected: [...new Set(known)].join(", ") });
+}
+
+/** The part of the plan that takes less than an hour. */
+export function briefly(plan: readonly Experiment[]): Experiment[] {
+  return plan.map(({ brief = {}, ...experiment }) => ({
+    ...experiment,
+    tasks: brief.tasks ?? experiment.tasks,
+    settings: brief.settings ?? experiment.settings,
+    methods: experiment.methods.filter(({ name }) => brief.methods?.includes(name) ?? true),
+  }));
 }
 
 /** The experiments with what was selected in them. @throws InputError for a name that none of them has. */

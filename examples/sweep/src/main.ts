@@ -4,7 +4,7 @@ import { describeFailure, EXIT, exitStatus, type Terminal } from "@atlas-tv/cli"
 import { InputError } from "@atlas-tv/core";
 import { enableProdMode } from "@tensorflow/tfjs-core";
 import { cellsOf } from "./cell.js";
-import { EXPERIMENTS, QUICK, selected } from "./experiments.js";
+import { briefly, EXPERIMENTS, QUICK, selected } from "./experiments.js";
 import { reportParts, writePage, writeReport } from "./report.js";
 import { readFinished, tableOf } from "./rows.js";
 import { runSweep } from "./sweep.js";
@@ -15,10 +15,11 @@ const OPTIONS = {
   shots: { type: "string" },
   methods: { type: "string" },
   seeds: { type: "string" },
-  threads: { type: "string", default: "1" },
+  threads: { type: "string" },
   out: { type: "string" },
   page: { type: "string" },
   collect: { type: "boolean", default: false },
+  brief: { type: "boolean", default: false },
   quick: { type: "boolean", default: false },
 } as const;
 
@@ -39,12 +40,20 @@ function seedsOf(text: string): number[] {
   throw new InputError({ where: "--seeds", got: text, expected: "whole numbers from 0 that differ, separated by commas" });
 }
 
+/** The command that gives the same table, wherever it is written. */
+function commandOf({ quick, brief, collect: _collect, out: _out, page: _page, ...values }: ReturnType<typeof parsedFlags>): string {
+  const given = Object.entries(values).map(([name, value]) => `--${name} ${/^[\w.,+-]+$/.test(value) ? value : `"${value}"`}`);
+  const args = [...(quick ? ["--quick"] : []), ...(brief ? ["--brief"] : []), ...given];
+  return ["npm run sweep", ...(args.length === 0 ? [] : ["--", ...args])].join(" ");
+}
+
 /** Computes what is missing and writes the table. Returns the exit status. */
 async function sweep(terminal: Terminal): Promise<number> {
-  const { quick, collect, page, threads, ...flags } = parsedFlags();
+  const flags = parsedFlags();
+  const { quick, brief, collect, page, threads = "1" } = flags;
   const folder = resolve(flags.out ?? (quick ? "runs/sweep-quick" : "runs/sweep"));
   const names = (["experiments", "tasks", "shots", "methods"] as const).flatMap((name) => (flags[name] === undefined ? [] : [[name, list(flags[name])]]));
-  const experiments = selected(quick ? QUICK : EXPERIMENTS, Object.fromEntries(names));
+  const experiments = selected(quick ? QUICK : brief ? briefly(EXPERIMENTS) : EXPERIMENTS, Object.fromEntries(names));
   const cells = cellsOf(experiments, seedsOf(flags.seeds ?? (quick ? "1" : "1,2,3")));
   if (!collect) {
     const { kept, computed, failed, isInterrupted } = await runSweep(cells, { folder, args: ["--threads", threads], terminal });
@@ -56,7 +65,7 @@ async function sweep(terminal: Terminal): Promise<number> {
   const finished = await readFinished(cells, folder);
   if (finished.length === 0) throw new InputError({ where: folder, got: "no finished run", expected: "runs of this sweep", next: "leave --collect out" });
   const rows = tableOf(finished);
-  const parts = reportParts(experiments, finished, rows, ["npm run sweep", ...(quick ? ["--quick"] : [])].join(" -- "));
+  const parts = reportParts(experiments, finished, rows, commandOf(flags));
   const files = await writeReport(folder, experiments, parts, rows);
   if (page !== undefined) await writePage(resolve(page), experiments, parts, rows);
   terminal.out([...files, ...(page === undefined ? [] : [page])].join("\n"));

@@ -87,9 +87,9 @@ describe("relations", () => {
 
   it("ask of ×K whether more parts gain more from more data", () => {
     const about = { experiment: "partition" };
-    const rows = [row("aTLAS ×1", "0.01", [0.4], about), row("aTLAS ×1", "0.25", [0.5], about), row("aTLAS ×8", "0.25", [0.6], about), row("aTLAS ×8", "0.01", [0.4], about)];
+    const rows = [row("aTLAS ×1", "0.01", [0.4], about), row("aTLAS ×1", "0.25", [0.5], about), row("aTLAS ×64", "0.25", [0.6], about), row("aTLAS ×64", "0.01", [0.4], about)];
     const [relation] = relationsOf(rows);
-    expect(relation).toMatchObject({ verdict: "holds", measured: ["MNIST aTLAS ×8 beside aTLAS ×1: +10.0"] });
+    expect(relation).toMatchObject({ verdict: "holds", measured: ["MNIST aTLAS ×64 beside aTLAS ×1: +10.0"] });
   });
 });
 
