@@ -87,7 +87,7 @@ function negation(rows: readonly Row[], threshold: number): Relation[] {
       claim: `Negation lowers the target and keeps at least ${100 * threshold} % of the control`,
       verdict: `${won.length === lowered.length ? "holds" : "does not hold"}: on ${won.length} of ${lowered.length} targets`,
       measured: [
-        ...lowered.map(({ task, difference }) => `${task}: −${estimateText(difference)}`),
+        ...lowered.map(({ task, difference }) => `${task}: ${difference.mean > 0 ? "−" : ""}${estimateText(difference)}`),
         ...kept.map(({ task, share }) => `control beside ${task}: ${(100 * share).toFixed(1)} % kept`),
       ],
     },
