@@ -20,6 +20,7 @@ import { stillBatches, unlabelledBatches } from "@atlas-tv/datasets";
 import { withComposed } from "./evaluation-set.js";
 import { stoppable } from "./interruption.js";
 import { learnerOptions, type Learning } from "./learning-flags.js";
+import type { BudgetGoal } from "./budget.js";
 import type { LoadedModel } from "./loaded-model.js";
 import type { RunHooks } from "./recorded-run.js";
 
@@ -40,15 +41,34 @@ export interface Adaptation {
   readonly remark: (text: string) => void;
 }
 
-/** Learns coefficients from images without labels (aTLAS, section 4.4). `evaluate` measures epochs and decides nothing. */
-export async function adapt(
-  { encoder, model, head, images, augmentation, objective, learning, random, hooks, remark }: Adaptation,
-  evaluate?: LearnSettings<UnlabelledBatch>["evaluate"],
-): Promise<Learned> {
-  const { spec, normalisation } = model;
+/** The images as they are, and how each is seen in training. */
+function viewsOf({ model: { spec, normalisation }, images, augmentation, hooks }: Pick<Adaptation, "model" | "images" | "augmentation" | "hooks">) {
   const weak = validationTransform(spec.imageSize, normalisation);
   const strong = trainingTransform({ size: spec.imageSize, normalisation, ...(augmentation === undefined ? {} : { augmentation }) });
-  const all = stoppable(stillBatches({ source: images, batchSize: PREDICTION_BATCH, transform: weak }), hooks.signal);
+  return { weak, strong, all: stoppable(stillBatches({ source: images, batchSize: PREDICTION_BATCH, transform: weak }), hooks.signal) };
+}
+
+/** The images and the objective, trust included, for choosing task vectors by. No label is looked at there either. */
+export function adaptationGoal(adaptation: Omit<Adaptation, "encoder" | "remark">): BudgetGoal<UnlabelledBatch> {
+  const { head, images, objective, learning, hooks } = adaptation;
+  const { weak, strong, all } = viewsOf(adaptation);
+  const random = adaptation.random.fork("budget");
+  return {
+    images: all,
+    objective,
+    batches: async (encoder) => {
+      const predict = () => withComposed(encoder, encoder.initialCoefficients(), (composed) => predictAll(composed, all, head));
+      const trusted = objective.trust === undefined ? {} : { trusted: objective.trust(await predict()) };
+      const epoch = { source: images, batchSize: learning.batchSize, weak, strong, random, epoch: 1, ...trusted };
+      return () => stoppable(unlabelledBatches(epoch).batches, hooks.signal);
+    },
+  };
+}
+
+/** Learns coefficients from images without labels (aTLAS, section 4.4). `evaluate` measures epochs and decides nothing. */
+export async function adapt(adaptation: Adaptation, evaluate?: LearnSettings<UnlabelledBatch>["evaluate"]): Promise<Learned> {
+  const { encoder, head, images, objective, learning, random, hooks, remark } = adaptation;
+  const { weak, strong, all } = viewsOf(adaptation);
   let warned = false;
   const plan = async (epoch: number, coefficients: NamedArrays): Promise<EpochPlan<UnlabelledBatch>> => {
     if (hooks.signal.aborted) throw new AbortedError(`stopped before epoch ${epoch}; the state after epoch ${epoch - 1} is kept`);

@@ -5,38 +5,39 @@ import {
   chooseBlocks,
   chooseVectors,
   coefficientsOfSources,
-  CrossEntropyObjective,
   featureSimilarity,
   gradientScores,
   InputError,
   loadChosen,
+  meanFeature,
   Random,
   requireBudget,
   scoresOfVectors,
   sourcesOf,
   validationTransform,
+  type Backend,
   type BudgetChoice,
   type BudgetRule,
   type CompiledEncoder,
-  type Dataset,
+  type EncoderInputs,
   type NamedArrays,
+  type Objective,
   type TaskVector,
   type TaskVectorSource,
 } from "@atlas-tv/core";
-import { evaluationBatches, splitTrainValidation } from "@atlas-tv/datasets";
+import { splitTrainValidation, stillBatches } from "@atlas-tv/datasets";
 import { Option, type Command } from "commander";
-import { EvaluationSet, withComposed } from "./evaluation-set.js";
-import type { FewShotSetup } from "./few-shot-experiment.js";
+import { withComposed } from "./evaluation-set.js";
 import { count } from "./flags.js";
 import { stoppable } from "./interruption.js";
-import type { ListedVector } from "./loaded-model.js";
+import type { ListedVector, LoadedModel } from "./loaded-model.js";
 import { loadTarget } from "./target-data.js";
 
-/** Images of a data set whose mean feature stands for it. */
-const FEATURE_IMAGES = 500;
+/** Images of a data set, at most, that task vectors are chosen by: a mean of so many moves little. */
+export const BUDGET_IMAGES = 500;
 
-/** Images whose loss is differentiated at once. */
-const GRADIENT_BATCH = 64;
+/** Images looked at at once: bounds memory, not results. */
+const FEATURE_BATCH = 250;
 
 export interface BudgetFlags {
   readonly budget?: number;
@@ -73,63 +74,65 @@ export interface SpentBudget {
   readonly sources: readonly ListedVector[];
   /** Learned coefficients as those of the sources. */
   coefficients(learned: NamedArrays): NamedArrays;
+  /** For the run's record. */
+  readonly note: string;
+}
+
+/** What is learned, as the choice of vectors sees it. */
+export interface BudgetGoal<B> {
+  /** The images that are learned from, without augmentation. */
+  readonly images: AsyncIterable<{ readonly images: EncoderInputs }>;
+  readonly objective: Objective<B>;
+  /** Batches that its loss is differentiated on, again and again the same, given the pre-trained model. */
+  batches(encoder: CompiledEncoder): Promise<() => Iterable<B> | AsyncIterable<B>>;
 }
 
 export interface BudgetContext {
-  readonly setup: FewShotSetup;
+  readonly backend: Backend;
+  readonly threads?: number;
+  readonly model: LoadedModel;
   readonly listed: readonly ListedVector[];
-  /** Of the target's training images. */
-  readonly shots: Int32Array;
   readonly seed: number;
   readonly dataLocation?: string;
   readonly signal: AbortSignal;
 }
 
-function sourceOf({ setup, listed }: BudgetContext): TaskVectorSource {
-  const { folder, spec } = setup.model;
-  return { names: listed.map(({ name }) => name), load: (index) => folder.taskVector(listed[index]!.name, spec) };
+function sourceOf({ model, listed }: BudgetContext): TaskVectorSource {
+  return { names: listed.map(({ name }) => name), load: (index) => model.folder.taskVector(listed[index]!.name, model.spec) };
 }
 
-async function meanFeature(encoder: CompiledEncoder, { setup, signal }: BudgetContext, { train }: Dataset, indices: Int32Array): Promise<Float32Array> {
-  const images = new EvaluationSet(setup.model, setup.head, { source: train, indices }, signal);
-  const { features, width } = await withComposed(encoder, encoder.initialCoefficients(), (composed) => images.features(composed));
-  const mean = new Float32Array(width);
-  features.forEach((value, at) => {
-    mean[at % width]! += (value * width) / features.length;
-  });
-  return mean;
+function meanOf(encoder: CompiledEncoder, images: BudgetGoal<never>["images"]): Promise<Float32Array> {
+  return withComposed(encoder, encoder.initialCoefficients(), (composed) => meanFeature(composed, images));
 }
 
-/** Cosines between the mean feature of the target's shots and those of every vector's own data set, by the pre-trained model. */
-async function featureScores(encoder: CompiledEncoder, context: BudgetContext): Promise<number[]> {
-  const { setup, listed, shots, dataLocation } = context;
-  const own = await meanFeature(encoder, context, setup.dataset, shots);
+/** Cosines between the mean feature of the images that are learned from and those of every vector's own data set, by the pre-trained model. */
+async function featureScores(encoder: CompiledEncoder, images: BudgetGoal<never>["images"], context: BudgetContext): Promise<number[]> {
+  const { model, listed, dataLocation, signal } = context;
+  const own = await meanOf(encoder, images);
+  const transform = validationTransform(model.spec.imageSize, model.normalisation);
   const scores: number[] = [];
   for (const { name } of listed) {
     const dataset = await loadTarget({ target: name, ...(dataLocation === undefined ? {} : { dataLocation }) });
-    const { train } = splitTrainValidation(dataset.train.length);
-    scores.push(featureSimilarity(own, await meanFeature(encoder, context, dataset, train.subarray(0, FEATURE_IMAGES))));
+    const indices = splitTrainValidation(dataset.train.length).train.subarray(0, BUDGET_IMAGES);
+    const its = stoppable(stillBatches({ source: dataset.train, indices, batchSize: FEATURE_BATCH, transform }), signal);
+    scores.push(featureSimilarity(own, await meanOf(encoder, its)));
   }
   return scores;
 }
 
-async function choose(rule: BudgetRule, budget: number, context: BudgetContext): Promise<BudgetChoice> {
-  const { setup, listed, shots, seed, signal } = context;
-  const { model, backend, dataset, head, threads } = setup;
-  const { spec, base, normalisation } = model;
-  const m = spec.blocks.length;
+async function choose<B>(rule: BudgetRule, budget: number, goal: BudgetGoal<B>, context: BudgetContext): Promise<BudgetChoice> {
+  const { backend, model, listed, seed, signal, threads } = context;
+  const m = model.spec.blocks.length;
   if (rule === "random") return chooseAtRandom(listed.length, budget, m, new Random(seed).fork("budget"));
-  const encoder = await backend.compile(spec, base, [], blockwise(), threads === undefined ? {} : { threads });
+  const encoder = await backend.compile(model.spec, model.base, [], blockwise(), threads === undefined ? {} : { threads });
   try {
-    if (rule === "features") return chooseVectors(await featureScores(encoder, context), budget, m);
-    const transform = validationTransform(spec.imageSize, normalisation);
-    const batches = stoppable(evaluationBatches({ source: dataset.train, indices: shots, batchSize: GRADIENT_BATCH, transform }), signal);
+    if (rule === "features") return chooseVectors(await featureScores(encoder, goal.images, context), budget, m);
     const scores = await gradientScores({
       encoder,
       vectors: sourceOf(context),
       budget,
-      objective: new CrossEntropyObjective(head),
-      batches: () => batches,
+      objective: goal.objective,
+      batches: await goal.batches(encoder),
       signal,
     });
     return rule === "blockwise" ? chooseBlocks(scores, budget, m) : chooseVectors(scoresOfVectors(scores, m), budget, m);
@@ -139,16 +142,21 @@ async function choose(rule: BudgetRule, budget: number, context: BudgetContext):
 }
 
 /** Chooses b of the listed vectors, or of their blocks, and loads those; at no moment are more than b whole vectors held. */
-export async function spendBudget(budget: number, rule: BudgetRule, context: BudgetContext): Promise<SpentBudget> {
-  const { setup, listed } = context;
-  const choice = await choose(rule, budget, context);
-  const vectors = await loadChosen(choice, setup.model.spec.blocks, sourceOf(context));
-  if (rule !== "blockwise") {
-    return { vectors, sources: choice.map((row) => listed[row[0]!]!), coefficients: (learned) => learned };
-  }
+export async function spendBudget<B>(
+  { budget, select }: { readonly budget: number; readonly select: BudgetRule },
+  goal: BudgetGoal<B>,
+  context: BudgetContext,
+): Promise<SpentBudget> {
+  const { model, listed } = context;
+  const choice = await choose(select, budget, goal, context);
+  const vectors = await loadChosen(choice, model.spec.blocks, sourceOf(context));
+  const sources = (select === "blockwise" ? sourcesOf(choice) : choice.map((row) => row[0]!)).map((index) => listed[index]!);
+  const note = `the budget was spent on ${sources.map(({ name }) => name).join(", ")}`;
+  if (select !== "blockwise") return { vectors, sources, note, coefficients: (learned) => learned };
   return {
     vectors,
-    sources: sourcesOf(choice).map((index) => listed[index]!),
+    sources,
+    note,
     coefficients: ({ coef, ...own }) => ({ ...own, coef: coefficientsOfSources(choice, coef!) }),
   };
 }

@@ -7,11 +7,14 @@ import type { Preset } from "./recipes.js";
 
 const BUILT_IN: Readonly<Record<string, () => Composition>> = { isotropic, blockwise };
 
+/** Ids of the compositions that need no plug-in. */
+export const BUILT_IN_COMPOSITIONS: readonly string[] = Object.keys(BUILT_IN);
+
 /** The composition of that id among those that need no plug-in. */
 export function compositionById(id: string, where: string): Composition {
   const make = BUILT_IN[id];
   if (make !== undefined) return make();
-  throw new InputError({ where, got: `composition "${id}"`, expected: `one of ${Object.keys(BUILT_IN).join(", ")}` });
+  throw new InputError({ where, got: `composition "${id}"`, expected: `one of ${BUILT_IN_COMPOSITIONS.join(", ")}` });
 }
 
 /** A composition before its seed is known. */

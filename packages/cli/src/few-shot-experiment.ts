@@ -1,8 +1,10 @@
 import {
   accuracyOf,
+  CrossEntropyObjective,
   learn,
   Random,
   trainingTransform,
+  validationTransform,
   type Accuracy,
   type AdapterContext,
   type Backend,
@@ -13,6 +15,7 @@ import {
   type Dataset,
   type FittedAdapter,
   type JointAdapter,
+  type LabelledBatch,
   type LabelledFeatures,
   type Learned,
   type NamedArrays,
@@ -21,6 +24,7 @@ import {
 } from "@atlas-tv/core";
 import {
   batchCount,
+  evaluationBatches,
   fewShots,
   fraction,
   labelledBatches,
@@ -28,11 +32,16 @@ import {
   splitTrainValidation,
 } from "@atlas-tv/datasets";
 import type { ChosenAdapter } from "./adapters.js";
+import type { BudgetGoal } from "./budget.js";
 import { EvaluationSet, pick, withComposed } from "./evaluation-set.js";
 import type { Subsample } from "./flags.js";
+import { stoppable } from "./interruption.js";
 import { learnerOptions, type Learning } from "./learning-flags.js";
 import type { LoadedModel } from "./loaded-model.js";
 import type { RunHooks } from "./recorded-run.js";
+
+/** Shots whose loss is differentiated at once when task vectors are chosen. */
+const GRADIENT_BATCH = 64;
 
 export interface FewShotRecipe {
   readonly subsample: Subsample;
@@ -90,6 +99,13 @@ export function fewShotSplit(dataset: Dataset, recipe: FewShotRecipe, seed: numb
         })
       : fraction(train, subsample.fraction, random);
   return { shots, validation: validation.subarray(0, recipe.validationImages) };
+}
+
+/** The shots and their cross-entropy, for choosing task vectors by. */
+export function fewShotGoal({ model, dataset, head }: FewShotSetup, { shots }: FewShotSplit, signal: AbortSignal): BudgetGoal<LabelledBatch> {
+  const transform = validationTransform(model.spec.imageSize, model.normalisation);
+  const batches = stoppable(evaluationBatches({ source: dataset.train, indices: shots, batchSize: GRADIENT_BATCH, transform }), signal);
+  return { images: batches, objective: new CrossEntropyObjective(head), batches: () => Promise.resolve(() => batches) };
 }
 
 /** The images that one run looks at, as features of whatever coefficients. */

@@ -6,7 +6,7 @@ import { chosenAdapter, type AdapterFlags, type ChosenAdapter } from "./adapters
 import { checkBudget, spendBudget, type BudgetFlags, type SpentBudget } from "./budget.js";
 import { activeBackend } from "./composition-root.js";
 import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
-import { fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup, type FewShotSplit } from "./few-shot-experiment.js";
+import { fewShotGoal, fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup, type FewShotSplit } from "./few-shot-experiment.js";
 import { sidesOf, type FinetuningModeFlags } from "./finetuning-mode.js";
 import type { Subsample } from "./flags.js";
 import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
@@ -85,7 +85,7 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
     headHash: await headHash(head),
     composition,
     label: flags.compose ? composition.label : "zero-shot",
-    learning: learningOf(flags, fewShotRecipe({ preset: flags.preset, dataset: dataset.name, family, joint: adapter?.mode === "joint" })),
+    learning: learningOf(flags, fewShotRecipe({ preset: flags.preset, dataset: dataset.name, family, joint: adapter?.mode === "joint" }), remarks.add),
     setup: {
       backend,
       model,
@@ -175,13 +175,13 @@ function savedFiles(
 async function spend(
   { setup, vectors }: PreparedFewShots,
   { budget, select, dataLocation }: FewShotFlags,
-  { shots }: FewShotSplit,
+  split: FewShotSplit,
   seed: number,
   signal: AbortSignal,
 ): Promise<SpentBudget | null> {
   if (budget === undefined) return null;
   const where = dataLocation === undefined ? {} : { dataLocation };
-  return spendBudget(budget, select, { setup, listed: vectors, shots, seed, signal, ...where });
+  return spendBudget({ budget, select }, fewShotGoal(setup, split, signal), { ...setup, listed: vectors, seed, signal, ...where });
 }
 
 /** One seed in one folder; a finished folder is read back rather than run again. */
@@ -236,7 +236,7 @@ export async function runOne(
       notes: [
         `labels used for learning: ${split.shots.length}`,
         `labels used for selecting an epoch (not for the headline): ${setup.compose ? split.validation.length : 0}`,
-        ...(spent === null ? [] : [`the budget was spent on ${spent.sources.map(({ name }) => name).join(", ")}`]),
+        ...(spent === null ? [] : [spent.note]),
       ],
     };
   });

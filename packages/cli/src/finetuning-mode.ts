@@ -1,6 +1,7 @@
 import type { FineTuning } from "@atlas-tv/checkpoints";
 import type { CompileOptions } from "@atlas-tv/core";
 import { Option, type Command } from "commander";
+import type { BudgetFlags } from "./budget.js";
 
 /**
  * `standard`: task vectors in the model itself. `linear`: task vectors that were fine-tuned in the tangent space, in
@@ -18,6 +19,11 @@ export function addFinetuningModeFlag(command: Command, modes: readonly Finetuni
       .choices(modes)
       .default("standard"),
   );
+}
+
+/** What a run's folder is called by beside what it learns, where it is not the plain case. */
+export function runSuffix({ finetuningMode, budget, select }: FinetuningModeFlags & BudgetFlags): string[] {
+  return [...(finetuningMode === "standard" ? [] : [finetuningMode]), ...(budget === undefined ? [] : [`budget-${budget}-${select}`])];
 }
 
 /** Which task vectors a mode takes, and how the encoder is computed. */

@@ -1,7 +1,7 @@
 import { AbortedError } from "@atlas-tv/core";
 
 /** Batches until the signal comes; then the pass ends with an error. */
-export function stoppable<T>(batches: AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
+export function stoppable<T>(batches: Iterable<T> | AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
   return {
     async *[Symbol.asyncIterator]() {
       for await (const batch of batches) {

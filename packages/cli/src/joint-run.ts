@@ -8,9 +8,9 @@ import type { Goal } from "./goal.js";
 import { learnJointly, type JointSetup } from "./joint-experiment.js";
 import { printJointRuns } from "./joint-output.js";
 import { loadJointTask, type JointTaskFlags } from "./joint-task.js";
-import { learningOf, type LearningFlags } from "./learning-flags.js";
+import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
 import { headHash, loadModel, loadVectors, type LoadedVector } from "./loaded-model.js";
-import { includesLeftovers, type Recipe, type RecipeContext } from "./recipes.js";
+import { includesLeftovers, type RecipeContext, type RecipeWithFallback } from "./recipes.js";
 import { recordedRun, type FinishedRun, type Json, type RunPlan } from "./recorded-run.js";
 import { divisorsOf, learnedDocument, referenceFile, saveReferenceDocument } from "./reference-layouts.js";
 import { eachSeed, type RunFlags } from "./run-flags.js";
@@ -132,7 +132,7 @@ function recipeContext({ setup }: PreparedJointRun, flags: JointLearningFlags): 
 export async function runJointly(
   prepared: PreparedJointRun,
   flags: JointLearningFlags,
-  recipe: (context: RecipeContext) => Recipe,
+  learning: Learning,
   seed: number,
   path: string,
   remarks: Remarks,
@@ -140,7 +140,6 @@ export async function runJointly(
 ): Promise<FinishedRun> {
   const { setup, vectors, splits } = prepared;
   const { goal, model, composition, mode } = setup;
-  const learning = learningOf(flags, recipe(recipeContext(prepared, flags)));
   const options = { preset: flags.preset, ...learning, ...goal.options };
   const plan = await jointPlan(prepared, flags, { command: goal.id, path, label: `seed ${seed}`, seed, options });
   const file = referenceFile(goal, "learned", flags.finetuningMode);
@@ -173,7 +172,7 @@ export async function runJointly(
 /** Learns and prints: what `atlas negation` and `atlas addition` have in common. */
 export async function learnFor(
   choice: JointChoice,
-  recipe: (context: RecipeContext) => Recipe,
+  recipe: (context: RecipeContext) => RecipeWithFallback,
   flags: JointLearningFlags,
   terminal: Terminal,
 ): Promise<void> {
@@ -182,7 +181,8 @@ export async function learnFor(
   const options = { includeLeftovers: includesLeftovers(flags.preset) };
   const prepared = await prepareJointRun(choice, composition, flags, options, remarks, terminal.signal);
   const { goal } = prepared.setup;
+  const learning = learningOf(flags, recipe(recipeContext(prepared, flags)), remarks.add);
   const folder = join("runs", goal.id, [goalText(goal), composition.id, flags.finetuningMode].join("-"));
-  const runs = await eachSeed(flags, folder, (seed, path) => runJointly(prepared, flags, recipe, seed, path, remarks, terminal));
+  const runs = await eachSeed(flags, folder, (seed, path) => runJointly(prepared, flags, learning, seed, path, remarks, terminal));
   printJointRuns(prepared.setup, runs, composition.id, flags, remarks.all, terminal);
 }

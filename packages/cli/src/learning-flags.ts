@@ -1,7 +1,7 @@
 import { constantSchedule, cosineSchedule, type LearnOptions, type LpRegulariser } from "@atlas-tv/core";
 import { Option, type Command } from "commander";
 import { count, nonNegative, numberFlag, positive } from "./flags.js";
-import { PRESETS, type Preset, type Recipe } from "./recipes.js";
+import { PRESETS, type Preset, type Recipe, type RecipeWithFallback } from "./recipes.js";
 
 /** Flags of whatever learns. What is left open the preset's recipe says. */
 export interface LearningFlags {
@@ -47,8 +47,10 @@ export function addRegularisationFlag(command: Command): Command {
   );
 }
 
-/** The recipe, with what the flags say instead. */
-export function learningOf(flags: LearningFlags, recipe: Recipe): Learning {
+/** The recipe, with what the flags say instead. @param remark is told what the preset had no number for. */
+export function learningOf(flags: LearningFlags, recipe: RecipeWithFallback, remark: (text: string) => void): Learning {
+  const { fallback } = recipe;
+  if (fallback?.flags.some((flag) => flags[flag] === undefined) === true) remark(`--preset ${flags.preset}: ${fallback.text}`);
   return {
     lr: flags.lr ?? recipe.lr,
     wd: flags.wd ?? recipe.wd,

@@ -23,6 +23,16 @@ export interface Recipe {
   readonly clip: number;
 }
 
+/** A recipe where the paper has no number for the data set. */
+export interface RecipeWithFallback extends Recipe {
+  readonly fallback?: {
+    /** The flags that would say what the paper does not. */
+    readonly flags: readonly ("lr" | "epochs")[];
+    /** What is missing, and what is taken for it. */
+    readonly text: string;
+  };
+}
+
 /** What a recipe may depend on. */
 export interface RecipeContext {
   readonly preset: Preset;
@@ -31,6 +41,8 @@ export interface RecipeContext {
   readonly family: EncoderSpec["family"];
   /** Whether an adapter is learned beside the coefficients. */
   readonly joint?: boolean;
+  /** Images of an epoch. */
+  readonly images?: number;
 }
 
 /** The paper's optimiser: AdamW with weight decay 0.1, gradients clipped at norm 1, batches of 128. */
@@ -54,6 +66,9 @@ const NEGATION: Readonly<Record<string, Pick<Recipe, "lr" | "epochs">>> = {
   SVHN: { lr: 5e-3, epochs: 2 },
 };
 
+/** Steps that the paper's epochs come to on its eight first data sets, to the nearest epoch. */
+const FINETUNING_STEPS = 2000;
+
 /** Epochs of fine-tuning (paper, appendix). */
 const FINETUNING_EPOCHS: Readonly<Record<string, number>> = {
   Cars: 35, DTD: 76, EuroSAT: 12, GTSRB: 11, MNIST: 5, RESISC45: 15, SUN397: 14, SVHN: 4, CIFAR10: 5, CIFAR100: 6, ImageNet: 10,
@@ -71,9 +86,13 @@ export function includesLeftovers(preset: Preset): boolean {
 }
 
 /** Negation: −CE(target) + CE(control). Data sets that the paper does not have take the default's rate and epochs. */
-export function negationRecipe({ preset, dataset }: RecipeContext): Recipe {
+export function negationRecipe({ preset, dataset }: RecipeContext): RecipeWithFallback {
   const own = { lr: 2e-3, epochs: 6 };
-  return preset === "default" ? { ...PAPER, ...own } : published(preset, { ...PAPER, ...own, ...NEGATION[dataset] });
+  if (preset === "default") return { ...PAPER, ...own };
+  const recipe = published(preset, { ...PAPER, ...own, ...NEGATION[dataset] });
+  if (Object.hasOwn(NEGATION, dataset)) return recipe;
+  const text = `the paper has no learning rate and epochs for the negation of ${dataset}: the default preset's are taken, ${own.lr} and ${own.epochs}`;
+  return { ...recipe, fallback: { flags: ["lr", "epochs"], text } };
 }
 
 /** Addition: the sum of the tasks' cross-entropies. */
@@ -103,8 +122,18 @@ export function ufmImages(preset: Preset): number {
   return preset === "default" ? 2500 : Infinity;
 }
 
+/** As many epochs as the paper's eight first data sets had by their number of images: about 2,000 steps. */
+export function finetuningEpochs(images: number): number {
+  return Math.max(1, Math.round((FINETUNING_STEPS * PAPER.batchSize) / images));
+}
+
 /** Fine-tuning, which makes task vectors. */
-export function finetuningRecipe({ preset, dataset }: RecipeContext): Recipe {
+export function finetuningRecipe({ preset, dataset, images = Infinity }: RecipeContext): RecipeWithFallback {
   const recipe: Recipe = { ...PAPER, lr: 1e-5, epochs: 1, schedule: "cosine" };
-  return preset === "default" ? recipe : { ...recipe, warmup: 500, epochs: FINETUNING_EPOCHS[dataset] ?? 1 };
+  if (preset === "default") return recipe;
+  const epochs = FINETUNING_EPOCHS[dataset];
+  if (epochs !== undefined) return { ...recipe, warmup: 500, epochs };
+  const own = finetuningEpochs(images);
+  const text = `the paper has no epochs of fine-tuning for ${dataset}: ${own} are taken, about ${FINETUNING_STEPS} steps as on its eight first data sets`;
+  return { ...recipe, warmup: 500, epochs: own, fallback: { flags: ["epochs"], text } };
 }

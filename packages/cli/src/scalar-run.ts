@@ -92,6 +92,7 @@ export async function runScalarSearch(
       const { trials, best, history } = await search(setup, encoder, flags.points, finetuned, hooks);
       const start = encoder.initialCoefficients();
       if (best === null) remarks.add("no coefficient qualified: they stay 0, which is the pre-trained model");
+      else if (best.coefficient === 0) remarks.add("0 is the best of the coefficients tried: the result is the pre-trained model");
       const values = { coef: start["coef"]!.map(() => goal.sign * (best?.coefficient ?? 0)) };
       const zeroShot = {
         validation: await measureAt(setup, encoder, start, "validation", finetuned),

@@ -6,20 +6,23 @@ import {
   type Accuracy,
   type Backend,
   type ClassificationHead,
-  type CompiledEncoder,
+  type CompileOptions,
   type Dataset,
   type NamedArrays,
+  type TaskVector,
   type UnlabelledSource,
   type UnsupervisedObjectiveFactory,
 } from "@atlas-tv/core";
 import { splitTrainValidation } from "@atlas-tv/datasets";
 import type { DependencyContainer } from "tsyringe";
-import { adapt } from "./adaptation.js";
+import { adapt, adaptationGoal, type Adaptation } from "./adaptation.js";
+import { BUDGET_IMAGES, checkBudget, spendBudget, type BudgetFlags, type SpentBudget } from "./budget.js";
 import { activeBackend } from "./composition-root.js";
 import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
 import { EvaluationSet, pick, withComposed } from "./evaluation-set.js";
+import { sidesOf, type FinetuningModeFlags } from "./finetuning-mode.js";
 import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
-import { headHash, loadHead, loadModel, loadVectors, type LoadedModel, type LoadedVector } from "./loaded-model.js";
+import { headHash, listVectors, loadHead, loadModel, loadVectors, type ListedVector, type LoadedModel } from "./loaded-model.js";
 import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { includesLeftovers, ufmImages, ufmRecipe } from "./recipes.js";
@@ -32,7 +35,7 @@ import { loadTarget } from "./target-data.js";
 import type { Remarks, Terminal } from "./terminal.js";
 
 /** The flags of `atlas ufm`. */
-export interface UfmFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, RunFlags {
+export interface UfmFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, BudgetFlags, FinetuningModeFlags, RunFlags {
   readonly objective: string;
   readonly objectiveOptions?: Readonly<Record<string, unknown>>;
   readonly ufmExponent?: number;
@@ -48,7 +51,11 @@ export interface PreparedUfm {
   readonly dataset: Dataset;
   readonly head: ClassificationHead;
   readonly headHash: string;
-  readonly vectors: readonly LoadedVector[];
+  /** What may be combined. */
+  readonly vectors: readonly ListedVector[];
+  /** Those, loaded; none where a budget says which are. */
+  readonly loaded: readonly TaskVector[];
+  readonly mode: NonNullable<CompileOptions["mode"]>;
   readonly composition: CompositionChoice;
   readonly objective: { readonly factory: UnsupervisedObjectiveFactory; readonly options: Readonly<Record<string, unknown>> };
   readonly learning: Learning;
@@ -78,17 +85,21 @@ export async function setUpUfm(container: DependencyContainer, flags: UfmFlags, 
   const factory = await findPlugin(container, "unsupervised", flags.objective);
   const options = checkedOptions(container, "unsupervised", flags.objective, objectiveOptions(flags), flags.preset);
   const composition = await chosenComposition(container, flags);
-  const model = await loadModel(flags, { includeLeftovers: includesLeftovers(flags.preset) });
+  const { fineTuning, mode } = sidesOf(flags.finetuningMode);
+  const model = await loadModel(flags, { includeLeftovers: includesLeftovers(flags.preset), fineTuning });
   const dataset = await loadTarget(flags);
-  const vectors = await loadVectors(model, flags.taskVectors, dataset.name);
+  const vectors = await listVectors(model, flags.taskVectors, dataset.name);
+  checkBudget(flags, composition.id, vectors.length);
+  const loaded = flags.budget === undefined ? await loadVectors(model, flags.taskVectors, dataset.name) : [];
   const head = await loadHead(model, dataset, { backend, remark: remarks.add, ...threadsOf(flags) });
   const { family } = model.spec;
   return {
-    backend, model, dataset, head, vectors, composition,
+    backend, model, mode, dataset, head, vectors, composition,
+    loaded: loaded.map(({ vector }) => vector),
     images: Math.min(flags.images ?? ufmImages(flags.preset), dataset.test.length),
     headHash: await headHash(head),
     objective: { factory, options },
-    learning: learningOf(flags, ufmRecipe({ preset: flags.preset, dataset: dataset.name, family })),
+    learning: learningOf(flags, ufmRecipe({ preset: flags.preset, dataset: dataset.name, family }), remarks.add),
   };
 }
 
@@ -101,7 +112,10 @@ function recordedOptions(prepared: PreparedUfm, flags: UfmFlags): Record<string,
     images: prepared.images,
     composition: composition.id,
     compositionOptions: asJson(composition.options ?? {}),
-    taskVectors: vectors.map(({ vector }) => vector.name),
+    taskVectors: vectors.map(({ name }) => name),
+    budget: flags.budget ?? null,
+    select: flags.budget === undefined ? null : flags.select,
+    finetuningMode: flags.finetuningMode,
     head: prepared.headHash,
     objective: objective.factory.id,
     objectiveOptions: asJson(objective.options),
@@ -125,17 +139,42 @@ function someOf(source: UnlabelledSource, count: number, random: Random): Unlabe
   };
 }
 
-/** One adaptation, and what it is measured with: labels come in here, after `adapt`. */
-async function adaptAndMeasure(
+/** All of an adaptation but the encoder, which a budget comes before. */
+function adaptationOf(prepared: PreparedUfm, seed: number, hooks: RunHooks): Omit<Adaptation, "encoder" | "remark"> {
+  const { model, head, dataset, objective, learning, images } = prepared;
+  const random = new Random(seed);
+  return {
+    model, head, learning, hooks,
+    images: someOf(withoutLabels(dataset.test), images, random.fork("images")),
+    ...(dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation }),
+    objective: objective.factory.create({ heads: [head], options: objective.options }),
+    random: random.fork("adaptation"),
+  };
+}
+
+/** Chooses the task vectors of one seed by the images that it adapts to; null where there is no budget and all are combined. */
+async function spend(
   prepared: PreparedUfm,
   flags: UfmFlags,
+  adaptation: Omit<Adaptation, "encoder" | "remark">,
   seed: number,
-  encoder: CompiledEncoder,
-  hooks: RunHooks,
-  remark: (text: string) => void,
+): Promise<SpentBudget | null> {
+  const { budget, select, dataLocation } = flags;
+  if (budget === undefined) return null;
+  const { backend, model, vectors } = prepared;
+  const { signal } = adaptation.hooks;
+  const images = someOf(adaptation.images, BUDGET_IMAGES, adaptation.random.fork("budget images"));
+  const where = { ...threadsOf(flags), ...(dataLocation === undefined ? {} : { dataLocation }) };
+  return spendBudget({ budget, select }, adaptationGoal({ ...adaptation, images }), { backend, model, listed: vectors, seed, signal, ...where });
+}
+
+/** One adaptation, and what it is measured with: labels come in here, after `adapt`. */
+async function adaptAndMeasure(
+  { model, head, dataset }: PreparedUfm,
+  flags: UfmFlags,
+  adaptation: Adaptation,
 ) {
-  const { model, head, dataset, objective } = prepared;
-  const random = new Random(seed);
+  const { encoder, hooks, remark } = adaptation;
   const { validation } = splitTrainValidation(dataset.train.length);
   const watchedImages = { source: dataset.train, indices: validation.subarray(0, flags.validationImages) };
   const watched = new EvaluationSet(model, head, watchedImages, hooks.signal);
@@ -146,14 +185,7 @@ async function adaptAndMeasure(
   const hasValidation = watchedImages.indices.length > 0;
   if (!hasValidation) remark("no validation images: the last epoch's coefficients are kept, and none is selected");
   const learned = await adapt(
-    {
-      encoder, model, head, hooks, remark,
-      images: someOf(withoutLabels(dataset.test), prepared.images, random.fork("images")),
-      ...(dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation }),
-      objective: objective.factory.create({ heads: [head], options: objective.options }),
-      learning: prepared.learning,
-      random: random.fork("adaptation"),
-    },
+    adaptation,
     hasValidation ? async (composed) => ({ accuracy: (await watched.measure(composed)).accuracy }) : undefined,
   );
   return {
@@ -175,7 +207,7 @@ export async function runUfm(
   remarks: Remarks,
   terminal: Terminal,
 ): Promise<Outcome> {
-  const { backend, model, dataset, vectors, composition: choice } = prepared;
+  const { backend, model, mode, dataset, vectors, composition: choice } = prepared;
   const plan = {
     command: "ufm",
     path,
@@ -190,18 +222,21 @@ export async function runUfm(
   const finished = await recordedRun(plan, remarks, terminal, async (hooks): Promise<RunResult> => {
     const composition = choice.create(seed);
     const { microBatch } = prepared.learning;
-    const encoder = await backend.compile(model.spec, model.base, vectors.map(({ vector }) => vector), composition, {
+    const adaptation = adaptationOf(prepared, seed, hooks);
+    const spent = await spend(prepared, flags, adaptation, seed);
+    const encoder = await backend.compile(model.spec, model.base, spent?.vectors ?? prepared.loaded, composition, {
+      mode,
       ...threadsOf(flags),
       ...(microBatch === null ? {} : { microBatch }),
     });
     try {
-      const measured = await adaptAndMeasure(prepared, flags, seed, encoder, hooks, remarks.add);
+      const measured = await adaptAndMeasure(prepared, flags, { ...adaptation, encoder, remark: remarks.add });
       const { learned, zeroShot, last, selected } = measured;
       const final = {
         test: last.accuracy,
         ...(selected === null ? {} : { "test, epoch selected on validation": selected.accuracy }),
       };
-      const about = { mode: "standard" as const, seed, ...savedChoice(choice, seed) };
+      const about = { mode, seed, ...savedChoice(choice, seed) };
       const document = compositionDocument(dataset.name, {
         zeroShotValidation: measured.zeroShotValidation?.accuracy ?? null,
         bestValidation: learned.best?.record.metrics["accuracy"] ?? null,
@@ -212,12 +247,13 @@ export async function runUfm(
         zeroShot: { test: zeroShot.accuracy },
         final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot.accuracy]))),
         history: learned.history,
-        composition: compositionArtefact(model, vectors, composition, learned.last, about),
+        composition: compositionArtefact(model, spent?.sources ?? vectors, composition, spent?.coefficients(learned.last) ?? learned.last, about),
         documents: { [COMPOSITION_FILE]: document },
         notes: [
           `images adapted to: ${prepared.images} of ${dataset.test.length} test images`,
           "labels used for learning: 0",
           `labels used for selecting an epoch (not for the headline): ${measured.validationLabels}`,
+          ...(spent === null ? [] : [spent.note]),
         ],
       };
     } finally {

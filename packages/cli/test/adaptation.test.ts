@@ -3,7 +3,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import { UfmObjective, ufmOptions } from "@atlas-tv/objective-ufm";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
-import { adapt, type Adaptation } from "../src/adaptation.js";
+import { adapt, adaptationGoal, type Adaptation } from "../src/adaptation.js";
 import { ufmRecipe } from "../src/recipes.js";
 import { SPEC } from "./tiny-model.js";
 
@@ -56,6 +56,20 @@ test.each(["ufm", "entropy"])("%s learns without asking for a label", async (id)
   own.encoder.dispose();
   expect(history).toHaveLength(3);
   expect(last["coef"]!.some((value) => value !== 0)).toBe(true);
+});
+
+test.each(["ufm", "entropy"])("%s has batches to choose task vectors by, the same again and again, without asking for a label", async (id) => {
+  const own = await setting(id === "ufm" ? {} : { objective: new EntropyObjective(head) });
+  const batches = await adaptationGoal(own).batches(own.encoder);
+  own.encoder.dispose();
+  const passes = [];
+  for (let pass = 0; pass < 2; pass++) {
+    const trusted: Int32Array[] = [];
+    for await (const batch of batches()) trusted.push(batch.trusted);
+    passes.push(trusted);
+  }
+  expect(passes[1]).toEqual(passes[0]);
+  expect(passes[0]!.flatMap((batch) => [...batch]).some((label) => label >= 0)).toBe(id === "ufm");
 });
 
 test("minimising entropy lowers it", async () => {

@@ -74,3 +74,34 @@ describe("few-shots --budget", () => {
     expect(filesIn(run)).toEqual([]);
   });
 });
+
+describe("ufm --budget", () => {
+  const ufm = (...more: string[]): Promise<Ended> =>
+    atlas("ufm", "--checkpoints", at("models"), "--model", "tiny", "--target", at("swatches"), "--epochs", "2", "--batch-size", "8", "--lr", "0.05", "--run", run, ...more);
+
+  test.each([
+    ["random", "ufm"],
+    ["features", "ufm"],
+    ["gradient", "entropy"],
+    ["blockwise", "ufm"],
+  ])("%s chooses by the images without their labels, with the objective %s", async (select, objective) => {
+    for (const name of TASKS) writePictures(at("data", name), ["blue", "red"]);
+    const { status } = await ufm("--budget", "1", "--select", select, "--objective", objective, "--data-location", at("data"));
+    expect(status).toBe(0);
+    const { taskVectors, coefficients } = await readComposition(join(run, "composition.safetensors"));
+    const m = SPEC.blocks.length;
+    for (let j = 0; j < m; j++) expect(taskVectors.filter((_, i) => coefficients["coef"]![i * m + j] !== 0).length).toBeLessThanOrEqual(1);
+    expect(taskVectors.length === 1).toBe(select !== "blockwise");
+    const record = await readRun(join(run, "run.json"));
+    expect(record.options).toMatchObject({ budget: 1, select });
+    expect(record.notes).toContain(`the budget was spent on ${taskVectors.map(({ name }) => name).join(", ")}`);
+    const saved = ["--composition", join(run, "composition.safetensors"), "--json"];
+    const evaluated = await atlas("eval", "--checkpoints", at("models"), "--model", "tiny", "--target", at("swatches"), ...saved);
+    expect((JSON.parse(evaluated.out) as { accuracy: number }).accuracy).toBe(record.final["test"]!.raw);
+  });
+
+  test("refuses more than there are", async () => {
+    expectRefusal(await ufm("--budget", "4"), "from 1 to 3");
+    expect(filesIn(run)).toEqual([]);
+  });
+});

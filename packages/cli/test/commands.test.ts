@@ -66,10 +66,18 @@ describe("atlas doctor", () => {
     }
   });
 
+  test("shows this project's plug-ins that are installed beside it", async () => {
+    const { out } = await atlas("doctor");
+    for (const line of ["adapters: linear, lpp, tip", "objectives: cross-entropy", "objectives without labels: entropy, ufm", "compositions: isotropic, blockwise, partition"]) {
+      expect(out.split("\n")).toContain(line);
+    }
+  });
+
   test("--json prints one document", async () => {
     const { out } = await atlas("doctor", "--json");
     const report = JSON.parse(out) as {
       node: string;
+      missing: unknown[];
       backends: {
         id: string;
         usable: boolean;
@@ -80,6 +88,7 @@ describe("atlas doctor", () => {
       datasets: { name: string }[];
     };
     expect(report.node).toBe(process.versions.node);
+    expect(report.missing).toEqual([]);
     expect(report.backends.map(({ id }) => id).sort()).toEqual(["cpu", "cuda", "webgpu"]);
     expect(report.backends[0]).toMatchObject({ id: "cpu", usable: true, missing: [] });
     for (const { usable, missing, measured } of report.backends) {

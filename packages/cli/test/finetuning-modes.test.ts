@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { atlas, filesIn, temporaryFolder, type Ended } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
 import { expectRefusal } from "./refusals.js";
-import { SPEC, writeTinyModel } from "./tiny-model.js";
+import { SPEC, TASKS, writeTinyModel } from "./tiny-model.js";
 
 const folder = temporaryFolder();
 const at = (...parts: string[]): string => join(folder.path, ...parts);
@@ -14,6 +14,7 @@ const model = (): string[] => ["--checkpoints", at("models"), "--model", "tiny"]
 beforeAll(async () => {
   await writeTinyModel(at("models", "tiny"));
   for (const name of ["Beta", "Gamma"]) writePictures(at(name), ["green", "red"], { train: 20 });
+  writePictures(at("swatches"), ["blue", "green", "red"], { train: 20 });
 });
 afterAll(folder.remove);
 
@@ -36,6 +37,31 @@ describe("atlas finetune in the tangent space", () => {
     const { final } = await readRun(at("negation", "run.json"));
     const evaluated = await atlas("eval", ...model(), "--target", at("Beta"), "--composition", at("negation", "composition.safetensors"), "--json");
     expect((JSON.parse(evaluated.out) as { accuracy: number }).accuracy).toBe(final["target"]!.raw);
+  });
+
+  test.each([
+    ["few-shots", ["--subsample", "2"]],
+    ["ufm", ["--lr", "0.05"]],
+  ])("serves %s too, whose composition is measured again in the linearised model", async (command, more) => {
+    for (const finetuningMode of ["linear", "posthoc"]) {
+      const run = at(`${command}-${finetuningMode}`);
+      const flags = ["--target", at("swatches"), ...learning, ...more, "--run", run, "--finetuning-mode", finetuningMode];
+      expect(await atlas(command, ...model(), ...flags)).toMatchObject({ status: 0 });
+      const { mode, taskVectors, coefficients } = await readComposition(join(run, "composition.safetensors"));
+      expect([mode, taskVectors.map(({ name }) => name)]).toEqual(["linearised", finetuningMode === "linear" ? ["Beta", "Gamma"] : TASKS]);
+      expect(coefficients["coef"]!.some((value) => value !== 0)).toBe(true);
+      const { final, options } = await readRun(join(run, "run.json"));
+      expect(options).toMatchObject({ finetuningMode });
+      const evaluated = await atlas("eval", ...model(), "--target", at("swatches"), "--composition", join(run, "composition.safetensors"), "--json");
+      expect((JSON.parse(evaluated.out) as { accuracy: number }).accuracy).toBe(final["test"]!.raw);
+    }
+  });
+
+  test("serves addition, whose tasks have linear vectors", async () => {
+    const flags = ["--targets", [at("Beta"), at("Gamma")].join(), ...learning, "--run", at("addition"), "--finetuning-mode", "linear"];
+    expect(await atlas("addition", ...model(), ...flags)).toMatchObject({ status: 0 });
+    expect((await readComposition(at("addition", "composition.safetensors"))).mode).toBe("linearised");
+    expect(filesIn(at("addition"))).toContain("learned_linear_additions.json");
   });
 
   test("standard vectors in the linearised model are the mode posthoc", async () => {
@@ -69,8 +95,14 @@ describe("atlas finetune --lora-rank", () => {
     expect(widen(vector.blocks.values().next().value!).some((value) => value !== 0)).toBe(true);
 
     expect(await atlas("merge", ...model(), "--scale", "1", "--task-vectors", "Delta", "--out", at("merged", "zeroshot.safetensors"))).toMatchObject({ status: 0 });
-    const few = ["--target", at("Beta"), "--subsample", "2", "--task-vectors", "Delta,Gamma", ...learning, "--run", at("few")];
-    expect(await atlas("few-shots", ...model(), ...few)).toMatchObject({ status: 0 });
+    const candidates = ["--target", at("Beta"), "--task-vectors", "Delta,Gamma", ...learning];
+    expect(await atlas("few-shots", ...model(), ...candidates, "--subsample", "2", "--run", at("few"))).toMatchObject({ status: 0 });
+    expect(await atlas("few-shots", ...model(), ...candidates, "--subsample", "2", "--budget", "1", "--run", at("budget"))).toMatchObject({ status: 0 });
+    expect(await atlas("ufm", ...model(), ...candidates, "--run", at("ufm"))).toMatchObject({ status: 0 });
+    const tasks = ["--targets", [at("Delta"), at("Gamma")].join(), ...learning, "--run", at("lora-addition")];
+    expect(await atlas("addition", ...model(), ...tasks)).toMatchObject({ status: 0 });
+    const forget = ["--target", at("Delta"), "--control", at("Gamma"), "--control-threshold", "0", ...learning, "--run", at("lora-negation")];
+    expect(await atlas("negation", ...model(), ...forget)).toMatchObject({ status: 0 });
     expect(accuracy).toBeGreaterThan(0);
   });
 });

@@ -1,7 +1,7 @@
 import type { CompiledEncoder } from "./backend.js";
 import type { NamedArrays } from "./composition.js";
 import type { BlockSpec } from "./encoder-spec.js";
-import { InputError } from "./errors.js";
+import { InputError, NonFiniteError } from "./errors.js";
 import { lossAndGradients } from "./loss-and-gradients.js";
 import type { Objective } from "./objective.js";
 import type { Random } from "./random.js";
@@ -113,6 +113,7 @@ async function meanGradient<B>({ encoder, objective, batches, signal }: Gradient
 /**
  * |dL/dλ| at λ = 0, `[n, m]`, on the mean loss of the batches. Vectors are loaded in groups of b: at 0 the derivative in
  * one vector's coefficients does not depend on the others.
+ * @throws NonFiniteError
  */
 export async function gradientScores<B>(options: GradientScoreOptions<B>): Promise<Float32Array> {
   const { encoder, vectors, budget } = options;
@@ -129,6 +130,7 @@ export async function gradientScores<B>(options: GradientScoreOptions<B>): Promi
     scores.set((await meanGradient(options)).map(Math.abs), from * m);
   }
   await encoder.setVectors([]);
+  if (!scores.every(Number.isFinite)) throw new NonFiniteError("gradients at the pre-trained model are NaN or infinite: no task vector can be chosen by them");
   return scores;
 }
 

@@ -51,6 +51,31 @@ export async function encodeAll(encoder: ComposedEncoder, batches: Batches, micr
   return { features, width, labels: Int32Array.from(labels) };
 }
 
+/** The mean feature `[D]` of images, which stands for a data set beside another. @throws NonFiniteError, InputError without images. */
+export async function meanFeature(
+  encoder: ComposedEncoder,
+  batches: AsyncIterable<{ readonly images: EncoderInputs }>,
+): Promise<Float32Array> {
+  let count = 0;
+  let sums = new Float64Array(0);
+  for await (const { images } of batches) {
+    const features = await encode(encoder, images);
+    try {
+      const values = await features.data<"float32">();
+      requireFinite(values, "features");
+      if (count === 0) sums = new Float64Array(features.shape[1]);
+      values.forEach((value, at) => {
+        sums[at % sums.length]! += value;
+      });
+      count += features.shape[0];
+    } finally {
+      features.dispose();
+    }
+  }
+  if (count === 0) throw new InputError({ where: "mean feature", got: "no images", expected: "at least one image" });
+  return Float32Array.from(sums, (sum) => sum / count);
+}
+
 /** What the model says about every image by a zero-shot head, in order. @throws NonFiniteError */
 export async function predictAll(
   encoder: ComposedEncoder,

@@ -1,9 +1,10 @@
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { listDatasets } from "@atlas-tv/datasets";
-import { measureTensorRates, registered, type Backend, type BackendReport, type DeviceRates } from "@atlas-tv/core";
+import { measureTensorRates, registered, type Backend, type BackendReport, type DeviceRates, type PluginKind } from "@atlas-tv/core";
 import type { Command } from "commander";
 import type { DependencyContainer } from "tsyringe";
 import { compositionRoot } from "../composition-root.js";
+import { BUILT_IN_COMPOSITIONS } from "../compositions.js";
 import { findModel, DEFAULT_MODEL } from "../loaded-model.js";
 import { registerOwn } from "../plugin-finder.js";
 import { addSharedFlags, type SharedFlags } from "../shared-flags.js";
@@ -50,6 +51,42 @@ async function examineBackends(container: DependencyContainer): Promise<BackendF
   return [...found, ...absent.map(({ id, missing }) => ({ id, usable: false, device: "not installed", versions: {}, missing: [missing], measured: null }))];
 }
 
+/** Plug-ins that are installed, by what they are, and those of this project that are not. */
+interface PluginFindings {
+  readonly adapters: readonly string[];
+  readonly objectives: readonly string[];
+  /** Objectives that learn without labels. */
+  readonly unsupervised: readonly string[];
+  readonly compositions: readonly string[];
+  readonly missing: readonly { readonly kind: PluginKind; readonly id: string; readonly missing: string }[];
+}
+
+async function findPlugins(container: DependencyContainer): Promise<PluginFindings> {
+  const missing: { kind: PluginKind; id: string; missing: string }[] = [];
+  const found = async (kind: PluginKind): Promise<string[]> => {
+    for (const absent of await registerOwn(container, kind)) missing.push({ kind, ...absent });
+    return registered(container, kind).map(({ id }) => id);
+  };
+  return {
+    adapters: await found("adapter"),
+    objectives: await found("objective"),
+    unsupervised: await found("unsupervised"),
+    compositions: [...BUILT_IN_COMPOSITIONS, ...(await found("composition"))],
+    missing,
+  };
+}
+
+/** A line of names for each kind, and a line for each plug-in that is not there. */
+function describePlugins({ adapters, objectives, unsupervised, compositions, missing }: PluginFindings): string {
+  return [
+    `adapters: ${adapters.join(", ")}`,
+    `objectives: ${objectives.join(", ")}`,
+    `objectives without labels: ${unsupervised.join(", ")}`,
+    `compositions: ${compositions.join(", ")}`,
+    ...missing.map(({ kind, id, missing: what }) => `${kind} ${id}: missing ${what}`),
+  ].join("\n");
+}
+
 /** A table of backends, their versions, and below it what is missing, a line each. */
 function describeBackends(backends: readonly BackendFindings[]): string {
   const rate = (amount: number | undefined, unit: number): string => (amount === undefined ? "" : (amount / unit).toPrecision(3));
@@ -69,13 +106,13 @@ export function addDoctor(program: Command, terminal: Terminal): void {
   addSharedFlags(command).action(async (flags: SharedFlags) => {
     const container = await compositionRoot(flags.plugin);
     const backends = await examineBackends(container);
+    const plugins = await findPlugins(container);
     const report = {
       node: process.versions.node,
       cores: availableParallelism(),
       memoryGiB: { total: totalmem() / GIB, free: freemem() / GIB },
       backends,
-      adapters: registered(container, "adapter").map(({ id }) => id),
-      objectives: registered(container, "objective").map(({ id }) => id),
+      ...plugins,
       datasets: listDatasets(),
       model: await defaultModel(),
     };
@@ -87,7 +124,7 @@ export function addDoctor(program: Command, terminal: Terminal): void {
       `Node ${report.node}, ${report.cores} cores, ${gib(report.memoryGiB.free)} of ${gib(report.memoryGiB.total)} GiB free\n`,
     );
     terminal.out(describeBackends(backends));
-    terminal.out(`\nadapters: ${report.adapters.join(", ")}\nobjectives: ${report.objectives.join(", ")}\n`);
+    terminal.out(`\n${describePlugins(plugins)}\n`);
     terminal.out(
       table([
         ["data set", "how to get it"],

@@ -5,7 +5,7 @@ import { addBudgetFlags } from "../budget.js";
 import { compositionRoot } from "../composition-root.js";
 import { addCompositionFlags } from "../compositions.js";
 import { runOne, setUp, subsampleText, type FewShotFlags } from "../few-shot-run.js";
-import { addFinetuningModeFlag } from "../finetuning-mode.js";
+import { addFinetuningModeFlag, runSuffix } from "../finetuning-mode.js";
 import { mapping, parseSubsample, share, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
 import { printOutcomes } from "../outcomes.js";
@@ -18,7 +18,7 @@ async function fewShots(flags: FewShotFlags, terminal: Terminal): Promise<void> 
   const prepared = await setUp(await compositionRoot(flags.plugin), flags, remarks);
   const { dataset, adapter } = prepared.setup;
   const method = adapter === null ? [prepared.label] : [prepared.label, adapter.id, ...(flags.compose ? [adapter.mode] : [])];
-  const name = [dataset.name, subsampleText(flags.subsample), ...method].join("-");
+  const name = [dataset.name, subsampleText(flags.subsample), ...method, ...runSuffix(flags)].join("-");
   const outcomes = await eachSeed(flags, join("runs", "few-shots", name), (seed, path) =>
     runOne(prepared, flags, seed, path, remarks, terminal),
   );

@@ -101,8 +101,8 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
   const head = await loadHead(model, dataset, { backend, remark: remarks.add, ...threadsOf(flags) });
   const { train, validation } = splitTrainValidation(dataset.train.length);
   const indices = flags.images === undefined ? train : train.subarray(0, flags.images);
-  const recipe = finetuningRecipe({ preset: flags.preset, dataset: dataset.name, family: spec.family });
-  const learning = learningOf(flags, flags.warmup === undefined ? recipe : { ...recipe, warmup: flags.warmup });
+  const recipe = finetuningRecipe({ preset: flags.preset, dataset: dataset.name, family: spec.family, images: indices.length });
+  const learning = learningOf(flags, flags.warmup === undefined ? recipe : { ...recipe, warmup: flags.warmup }, remarks.add);
   const path = join(flags.save, model.folder.name, `${dataset.name}Val`);
   const { composition, mode, prefix, file, write } = trained(flags, model, dataset.name);
   const plan = {
@@ -130,6 +130,7 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
     flags,
   };
   const finished = await recordedRun(plan, remarks, terminal, async (hooks, folder) => {
+    if (validation.length === 0) remarks.add("no validation images: no accuracy is shown on the way; the last epoch is kept in any case");
     const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
     const training = {
       source: dataset.train,

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { Option, type Command } from "commander";
+import { addBudgetFlags } from "../budget.js";
 import { compositionRoot } from "../composition-root.js";
 import { addCompositionFlags } from "../compositions.js";
+import { addFinetuningModeFlag, runSuffix } from "../finetuning-mode.js";
 import { count, mapping, positive, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
 import { printOutcomes } from "../outcomes.js";
@@ -14,7 +16,7 @@ async function ufm(flags: UfmFlags, terminal: Terminal): Promise<void> {
   const remarks = new Remarks(terminal, flags.json);
   const prepared = await setUpUfm(await compositionRoot(flags.plugin), flags, remarks);
   const { dataset, composition, objective } = prepared;
-  const name = [dataset.name, objective.factory.id, composition.label].join("-");
+  const name = [dataset.name, objective.factory.id, composition.label, ...runSuffix(flags)].join("-");
   const outcomes = await eachSeed(flags, join("runs", "ufm", name), (seed, path) => runUfm(prepared, flags, seed, path, remarks, terminal));
   const about = { target: dataset.name, objective: objective.factory.id, composition: composition.label };
   const heading = `${dataset.name}, ${dataset.test.length} test images`;
@@ -24,7 +26,8 @@ async function ufm(flags: UfmFlags, terminal: Terminal): Promise<void> {
 /** `atlas ufm`: adapt to the target's test images without any label. */
 export function addUfm(program: Command, terminal: Terminal): void {
   const command = program.command("ufm").description("learn coefficients from the target's test images, without any label");
-  addVectorFlags(addTargetFlags(command), "default: all but the target's")
+  addFinetuningModeFlag(addVectorFlags(addTargetFlags(command), "default: all but the target's"));
+  addBudgetFlags(command)
     .optionsGroup("What is learned:")
     .option("--objective <name>", "what is minimised: ufm, entropy", "ufm")
     .option("--objective-options <mapping>", 'options of that objective, as YAML: "{ omegaStart: 0.95 }"', mapping("--objective-options"))
