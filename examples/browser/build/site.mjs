@@ -14,7 +14,11 @@ export const SITE = join(HERE, "dist", "site");
 
 const SERVICE_WORKER = "service-worker.js";
 
-const OPTIONS = {
+/**
+ * How a part of the page is bundled.
+ * @type {import("esbuild").BuildOptions}
+ */
+export const BUNDLING = {
   absWorkingDir: HERE,
   bundle: true,
   platform: "browser",
@@ -59,10 +63,10 @@ export async function buildSite(folder = SITE) {
   mkdirSync(join(folder, "wasm"));
   copyWasm(join(folder, "wasm"));
   await writeSamples(join(folder, "samples"));
-  const { metafile } = await build({ ...OPTIONS, entryPoints: ["src/main.ts", "src/worker.ts"], outdir: folder, metafile: true });
+  const { metafile } = await build({ ...BUNDLING, entryPoints: ["src/main.ts", "src/worker.ts"], outdir: folder, metafile: true });
   // Last: it holds the hash of everything else.
   const define = { SITE: JSON.stringify(contents(folder)) };
-  await build({ ...OPTIONS, entryPoints: ["src/service-worker.ts"], outfile: join(folder, SERVICE_WORKER), define });
+  await build({ ...BUNDLING, entryPoints: ["src/service-worker.ts"], outfile: join(folder, SERVICE_WORKER), define });
   writeFileSync(join(folder, ".nojekyll"), "");
   return metafile;
 }

@@ -5,14 +5,13 @@ import {
 } from "@atlas-tv/core";
 import { batchCount, evaluationBatches, labelledBatches, oversample } from "@atlas-tv/datasets";
 
-/** Images a step. */
-const BATCH = 32;
-
 /** Images whose features are computed at once when accuracy is measured: bounds memory, not results. */
 const EVALUATION_BATCH = 64;
 
 export interface AdaptationSettings {
   readonly epochs: number;
+  /** Images a step; few images are repeated so that an epoch has ten steps or more. */
+  readonly batchSize: number;
   /** Peak rate of the coefficients; 0.1 in the paper's few-shot experiments. */
   readonly learningRate: number;
   readonly augmentation: Augmentation;
@@ -87,7 +86,7 @@ function ruler({ spec, normalisation, head, learning, checking }: Adaptation): (
  */
 export async function adapt(adaptation: Adaptation, hooks: AdaptationHooks = {}): Promise<Adapted> {
   const { encoder, spec, normalisation, head, learning, settings } = adaptation;
-  const { epochs, learningRate, augmentation, seed } = settings;
+  const { epochs, batchSize, learningRate, augmentation, seed } = settings;
   const measure = ruler(adaptation);
   const reports: EpochReport[] = [];
   const report = (epoch: number, loss: number | null, measured: Measurement, { coef }: NamedArrays): void => {
@@ -100,7 +99,7 @@ export async function adapt(adaptation: Adaptation, hooks: AdaptationHooks = {})
   report(0, null, await measure(pretrained), coefficients);
   pretrained.dispose();
 
-  const indices = oversample(Int32Array.from({ length: learning.length }, (_, index) => index), BATCH);
+  const indices = oversample(Int32Array.from({ length: learning.length }, (_, index) => index), batchSize);
   const transform = trainingTransform({ size: spec.imageSize, normalisation, augmentation });
   const random = new Random(seed);
   let measured: Measurement | null = null;
@@ -108,8 +107,8 @@ export async function adapt(adaptation: Adaptation, hooks: AdaptationHooks = {})
     await learn({
       encoder,
       objective: new CrossEntropyObjective(head),
-      batches: (epoch) => interruptible(labelledBatches({ source: learning, indices, batchSize: BATCH, transform, random, epoch })),
-      batchesPerEpoch: batchCount(indices.length, BATCH),
+      batches: (epoch) => interruptible(labelledBatches({ source: learning, indices, batchSize, transform, random, epoch })),
+      batchesPerEpoch: batchCount(indices.length, batchSize),
       epochs,
       learningRate,
       schedule: cosineSchedule(),

@@ -120,12 +120,11 @@ export class ClassCards {
     const item = fromTemplate("thumbnail");
     const url = this.#urls.get(id) ?? URL.createObjectURL(blob);
     this.#urls.set(id, url);
-    within(item, "img", HTMLImageElement).src = url;
+    Object.assign(within(item, "img", HTMLImageElement), { src: url, alt: name });
     const checking = use === "checking";
     within(item, ".badge", HTMLElement).hidden = !checking;
     const toggle = within(item, ".use", HTMLButtonElement);
-    toggle.title = checking ? `${name}: checked. Press to learn from it.` : `${name}: learned from. Press to check it only.`;
-    toggle.setAttribute("aria-label", toggle.title);
+    toggle.title = checking ? "Only checked. Press to learn from it." : "Learned from. Press to check it only.";
     toggle.addEventListener("click", () => { this.set.toggleUse(classId, id); });
     const remove = within(item, ".remove", HTMLButtonElement);
     remove.setAttribute("aria-label", `Remove ${name}`);

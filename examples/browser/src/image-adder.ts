@@ -10,13 +10,22 @@ export interface ImageAdderOptions {
   readonly check: (blob: Blob, name: string) => Promise<unknown>;
   /** How new images are used. */
   readonly rule: () => UseRule;
-  /** Told what was added, in a sentence. */
+  /** Told what is being looked at, and what was added, in a sentence. */
   readonly tell: (message: string) => void;
 }
 
+const counted = (images: number): string => `${images} ${images === 1 ? "image" : "images"}`;
+
 /** Puts images into classes after looking at each: what is no image is refused, the others are taken. */
 export class ImageAdder {
+  #looking = 0;
+
   constructor(readonly options: ImageAdderOptions) {}
+
+  /** Whether images are on their way into the set. */
+  get isLooking(): boolean {
+    return this.#looking > 0;
+  }
 
   /** @throws Error that says which files were no images; the others were added. */
   async addTo(classId: number, images: readonly FoundImage[]): Promise<void> {
@@ -47,19 +56,25 @@ export class ImageAdder {
   async #look(images: readonly FoundImage[]): Promise<{ good: FoundImage[]; failures: unknown[] }> {
     const good: FoundImage[] = [];
     const failures: unknown[] = [];
-    for (const image of images) {
-      try {
-        await this.options.check(image.blob, image.name);
-        good.push(image);
-      } catch (failure) {
-        failures.push(failure);
+    this.#looking++;
+    this.options.tell(`Looking at ${counted(images.length)} …`);
+    try {
+      for (const image of images) {
+        try {
+          await this.options.check(image.blob, image.name);
+          good.push(image);
+        } catch (failure) {
+          failures.push(failure);
+        }
       }
+    } finally {
+      this.#looking--;
     }
     return { good, failures };
   }
 
   #report(added: number, failures: readonly unknown[]): void {
-    this.options.tell(`${added} ${added === 1 ? "image" : "images"} added.`);
+    this.options.tell(`${counted(added)} added.`);
     if (failures.length === 0) return;
     const named = failures.slice(0, NAMED_FAILURES).map((failure) => (failure instanceof Error ? failure.message : String(failure)));
     const rest = failures.length - named.length;

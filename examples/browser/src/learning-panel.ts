@@ -10,6 +10,7 @@ const numberOf = (id: string): number => byId(id, HTMLInputElement).valueAsNumbe
 export class LearningPanel {
   readonly #learn = byId("learn", HTMLButtonElement);
   readonly #stop = byId("stop", HTMLButtonElement);
+  readonly #settings = byId("settings", HTMLElement);
   readonly #progress = byId("progress", HTMLProgressElement);
   readonly #status = byId("learn-status", HTMLElement);
   readonly #failure = byId("learn-failure", HTMLElement);
@@ -19,8 +20,9 @@ export class LearningPanel {
   #steps = 0;
   #heatMap: HeatMap | null = null;
 
-  constructor(actions: { readonly learn: () => void; readonly stop: () => void }) {
+  constructor(actions: { readonly learn: () => void; readonly stop: () => void; readonly change: () => void }) {
     this.#learn.addEventListener("click", actions.learn);
+    this.#settings.addEventListener("input", actions.change);
     this.#stop.addEventListener("click", () => {
       this.#status.textContent = "Stopping after this step …";
       actions.stop();
@@ -30,6 +32,7 @@ export class LearningPanel {
   get settings(): AdaptationSettings {
     return {
       epochs: numberOf("epochs"),
+      batchSize: numberOf("batch-size"),
       learningRate: numberOf("rate"),
       augmentation: byId("augmentation", HTMLSelectElement).value as Augmentation,
       seed: numberOf("seed"),
@@ -38,6 +41,13 @@ export class LearningPanel {
 
   get templates(): string[] {
     return byId("templates", HTMLTextAreaElement).value.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  }
+
+  /** What is wrong with the settings, a sentence each; the browser says what it expects of a field. */
+  get problems(): string[] {
+    return [...this.#settings.querySelectorAll("input")]
+      .filter(({ validity }) => !validity.valid)
+      .map(({ labels, validationMessage }) => `Settings, ${labels![0]!.textContent!.trim()}: ${validationMessage}`);
   }
 
   suggest(templates: readonly string[], augmentation: Augmentation): void {

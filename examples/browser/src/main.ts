@@ -9,7 +9,7 @@ import { ModelPanel } from "./model-panel.js";
 import { keepForOffline } from "./offline.js";
 import { byId, create, reporting, showFailure } from "./page-elements.js";
 import { PictureSet, type UseRule } from "./picture-set.js";
-import { ResultPanel } from "./result-panel.js";
+import { accuracyClause, ResultPanel } from "./result-panel.js";
 import { SampleDigits } from "./sample-digits.js";
 import { SessionClient } from "./session-client.js";
 
@@ -35,7 +35,10 @@ const adder = new ImageAdder({
   set,
   check: (blob, name) => session.checkImage(blob, name),
   rule: () => useRule.value as UseRule,
-  tell: (message) => { imageStatus.textContent = message; },
+  tell: (message) => {
+    imageStatus.textContent = message;
+    settle();
+  },
 });
 const cards = new ClassCards(set, { add: (id, images) => adder.addTo(id, images), failure: imageFailure, camera });
 const resultPanel = new ResultPanel({
@@ -46,13 +49,17 @@ const modelPanel = new ModelPanel((location) => {
   resultPanel.hide();
   return session.open(location);
 }, () => { settle(); });
-const learningPanel = new LearningPanel({ learn: () => { void learn(); }, stop: () => { void session.stop(); } });
+const learningPanel = new LearningPanel({ learn: () => { void learn(); }, stop: () => { void session.stop(); }, change: () => { settle(); } });
 
 /** Lets the learn button say what is missing. */
 function settle(): void {
   if (computing) return;
   const model = modelPanel.tasks.length === 0 ? ["Load a model and tick at least one task vector."] : [];
-  learningPanel.require([...(started ? [] : ["Wait until this page knows what it computes with."]), ...model, ...set.problems()]);
+  const waiting = [
+    ...(started ? [] : ["Wait until this page knows what it computes with."]),
+    ...(adder.isLooking ? ["Wait until the new images have been looked at."] : []),
+  ];
+  learningPanel.require([...waiting, ...model, ...set.problems(), ...learningPanel.problems]);
 }
 
 /** While it learns, neither model nor settings can be changed under it. */
@@ -80,7 +87,7 @@ async function learn(): Promise<void> {
       onEpoch: (report) => { learningPanel.epoch(report); },
     });
     resultPanel.show(result);
-    learningPanel.end(result.stopped ? "Stopped. What was learned so far is below." : "Done. The result is below.");
+    learningPanel.end(`${result.stopped ? "Stopped" : "Done"}: ${accuracyClause(result)}. The result is below.`);
   } catch (failure) {
     learningPanel.fail(failure);
   } finally {
@@ -127,9 +134,10 @@ byId("samples", HTMLButtonElement).addEventListener("click", () => {
   reporting(imageFailure, async () => {
     const samples = await SampleDigits.load();
     const { templates, augmentation, task } = samples.sheet;
+    const classes = await samples.classes();
     learningPanel.suggest(templates, augmentation);
     modelPanel.untick(task);
-    await samples.fill(set);
+    set.replace(classes);
     imageStatus.textContent = `Sample digits added. The task vector ${task} has seen such images and is not ticked.`;
   });
 });

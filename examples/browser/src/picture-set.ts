@@ -28,6 +28,18 @@ export interface LabelledPicture {
   readonly label: number;
 }
 
+interface NamedBlob {
+  readonly name: string;
+  readonly blob: Blob;
+}
+
+/** A class and what its pictures are for, as `replace` takes it. */
+export interface FilledClass {
+  readonly name: string;
+  readonly learning: readonly NamedBlob[];
+  readonly checking: readonly NamedBlob[];
+}
+
 type Change = () => void;
 
 /** The classes a person has made and the pictures in them. Knows nothing of the page. */
@@ -67,12 +79,16 @@ export class PictureSet {
     this.#set(this.#classes.filter((own) => own.id !== id));
   }
 
-  clear(): void {
-    this.#set([]);
+  /** Puts these classes in the place of all others, in one change. */
+  replace(classes: readonly FilledClass[]): void {
+    this.#set(classes.map(({ name, learning, checking }) => {
+      const pictures = (images: readonly NamedBlob[], use: Use): Picture[] => images.map((image) => ({ id: this.#nextId++, ...image, use }));
+      return { id: this.#nextId++, name, pictures: [...pictures(learning, "learning"), ...pictures(checking, "checking")] };
+    }));
   }
 
   /** Adds images in their order; with "automatic" every fourth of a class is for checking. */
-  add(classId: number, images: readonly { readonly blob: Blob; readonly name: string }[], rule: UseRule): void {
+  add(classId: number, images: readonly NamedBlob[], rule: UseRule): void {
     this.#change(classId, (pictures) => [...pictures, ...images.map(({ blob, name }, at): Picture => {
       const automatic = (pictures.length + at + 1) % CHECKED_SHARE === 0 ? "checking" : "learning";
       return { id: this.#nextId++, name, blob, use: rule === "automatic" ? automatic : rule };
@@ -103,9 +119,10 @@ export class PictureSet {
     if (names.includes("")) problems.push("Give every class a name.");
     const twice = names.find((name, at) => name !== "" && names.indexOf(name) < at);
     if (twice !== undefined) problems.push(`Two classes are called “${twice}”: rename or remove one.`);
-    for (const { name, pictures } of this.#classes) {
-      if (!pictures.some(({ use }) => use === "learning")) problems.push(`Class “${name.trim()}” has no image to learn from: add one.`);
-    }
+    this.#classes.forEach(({ name, pictures }, at) => {
+      const title = name.trim() === "" ? String(at + 1) : `“${name.trim()}”`;
+      if (!pictures.some(({ use }) => use === "learning")) problems.push(`Class ${title} has no image to learn from: add one.`);
+    });
     return problems;
   }
 

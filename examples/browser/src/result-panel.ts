@@ -1,3 +1,5 @@
+import type { Accuracy } from "@atlas-tv/core";
+import type { EpochReport } from "./adaptation.js";
 import { byId, create, percent, reporting } from "./page-elements.js";
 import type { Prediction, Result } from "./session.js";
 
@@ -11,6 +13,15 @@ function save(blob: Blob, name: string): void {
   create("a", { href: url, download: name }).click();
   // The download has begun when the click returns, but not every browser has read the URL by then.
   setTimeout(() => { URL.revokeObjectURL(url); }, 60_000);
+}
+
+/** On the images kept for checking where there are some, on those learned from otherwise. */
+const accuracyOf = ({ checked, learned }: EpochReport): Accuracy => checked ?? learned;
+
+/** What a result says of accuracy, in a clause. */
+export function accuracyClause({ reports }: Result): string {
+  const [from, to] = [reports[0]!, reports.at(-1)!].map((report) => percent(accuracyOf(report).accuracy));
+  return `accuracy went from ${from} to ${to}`;
 }
 
 /** The learned coefficients: how good they are, what they look like, what they make of a new image, and their file. */
@@ -37,7 +48,7 @@ export class ResultPanel {
 
   show({ reports, stopped, seconds, head }: Result): void {
     const [before, after] = [reports[0]!, reports.at(-1)!];
-    const [from, to] = before.checked !== null && after.checked !== null ? [before.checked, after.checked] : [before.learned, after.learned];
+    const [from, to] = [before, after].map(accuracyOf) as [Accuracy, Accuracy];
     const images = before.checked === null ? "the images it learned from (keep some for checking to see how it does on others)" : "the checked images";
     byId("outcome", HTMLElement).replaceChildren(
       create("span", { className: "figure", textContent: percent(from.accuracy) }), " before, ",

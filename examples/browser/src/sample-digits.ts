@@ -1,5 +1,5 @@
 import type { Augmentation } from "@atlas-tv/core";
-import type { PictureSet } from "./picture-set.js";
+import type { FilledClass } from "./picture-set.js";
 
 /** What `samples/digits.json` says about the sheet of pictures beside it. */
 export interface SampleSheet {
@@ -24,19 +24,14 @@ export class SampleDigits {
     return new SampleDigits((await sheet!.json()) as SampleSheet, await createImageBitmap(await picture!.blob()));
   }
 
-  /** Replaces what is in the set. */
-  async fill(set: PictureSet): Promise<void> {
+  classes(): Promise<FilledClass[]> {
     const { classNames, learned, checked } = this.sheet;
-    set.clear();
-    for (const [row, className] of classNames.entries()) {
-      const images: { blob: Blob; name: string }[] = [];
-      for (let column = 0; column < learned + checked; column++) {
-        images.push({ blob: await this.#cut(row, column), name: `sample ${column + 1} of ${className}` });
-      }
-      const { id } = set.addClass(className);
-      set.add(id, images.slice(0, learned), "learning");
-      set.add(id, images.slice(learned), "checking");
-    }
+    return Promise.all(classNames.map(async (name, row) => {
+      const images = await Promise.all(Array.from({ length: learned + checked }, async (_, column) => {
+        return { blob: await this.#cut(row, column), name: `sample ${column + 1} of ${name}` };
+      }));
+      return { name, learning: images.slice(0, learned), checking: images.slice(learned) };
+    }));
   }
 
   #cut(row: number, column: number): Promise<Blob> {

@@ -1,23 +1,23 @@
 import { join } from "node:path";
 import { readComposition } from "@atlas-tv/checkpoints";
+import { ZOO_MODEL, zooCheckpoints } from "@atlas-tv/zoo";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { relativeError, tolerance } from "../../../packages/core/test/fixture-files.js";
-import { findChromium, HOW_TO_GET_CHROMIUM } from "../../../scripts/browser.mjs";
+import { findChromium, HOW_TO_GET_CHROMIUM, WEBGPU_FLAGS } from "../../../scripts/browser.mjs";
 import { digitImages, type DigitImage } from "./digit-images.js";
 import { featuresByCli, predictedFeatures, recordWorkers } from "./page-features.js";
-import { giveFiles, loaded, StaticPage, text, type Site } from "./static-page.js";
+import { OWN_TASKS, ownModel } from "./own-model.js";
+import { changeWorker, giveFiles, loaded, StaticPage, text, type Site } from "./static-page.js";
+import { workerWithTwoCores } from "./two-cores.js";
 
 const NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 const LEARNED = 8;
-const CHECKED = 20;
+const CHECKED = 12;
 const EPOCHS = 4;
 
 /** Learning may share two slow cores with other tests. */
 const LEARNING_MS = 240_000;
-
-/** WebGPU without a graphics card: Chromium brings an adapter that computes on the processor. */
-const EMULATED_WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
 const chromium = findChromium();
 const site = new StaticPage();
@@ -27,7 +27,7 @@ let digits: DigitImage[];
 beforeAll(async () => {
   if (chromium === null) return;
   [digits] = await Promise.all([digitImages(LEARNED + CHECKED + 1, "page"), site.build()]);
-  await site.start(chromium, EMULATED_WEBGPU);
+  await site.start(chromium, WEBGPU_FLAGS);
   served = await site.serve();
 }, LEARNING_MS);
 
@@ -63,11 +63,11 @@ async function saveComposition(page: Page): Promise<string> {
 }
 
 /** Drops an image that the page has not seen, and compares its features with those of the command line. */
-async function compareFeatures(page: Page, file: string): Promise<void> {
+async function compareFeatures(page: Page, file: string, model: string): Promise<void> {
   const fresh = imagesOf(3, LEARNED + CHECKED, LEARNED + CHECKED + 1)[0]!;
   await giveFiles(page, "#try", "drop", [fresh]);
   await text(page, "#prediction", /This looks like \w+\./);
-  const error = relativeError(await predictedFeatures(page), await featuresByCli(file, fresh));
+  const error = relativeError(await predictedFeatures(page), await featuresByCli(file, fresh, model));
   expect(error).toBeLessThanOrEqual(tolerance("composition.features", undefined, "loose"));
 }
 
@@ -83,8 +83,9 @@ describe("the page in Chromium", () => {
     await loaded(page);
     await fillClasses(page, NAMES, LEARNED, CHECKED);
     await page.uncheck('#vectors input[value="MNIST"]');
-    await page.click("section details summary");
+    await page.click("#settings summary");
     await page.fill("#epochs", String(EPOCHS));
+    await page.fill("#batch-size", "16");
     await page.click("#learn");
     expect(await text(page, "#learn-status", /^Done/, LEARNING_MS)).toContain("below");
 
@@ -103,28 +104,66 @@ describe("the page in Chromium", () => {
     expect(shown).toHaveLength(saved.taskVectors.length * saved.blocks.length);
     expect(Math.max(...shown)).toBeCloseTo(Math.max(...saved.coefficients["coef"]!), 2);
 
-    await compareFeatures(page, file);
+    await compareFeatures(page, file, join(zooCheckpoints(), ZOO_MODEL));
     expect([...new Set(requests)]).toEqual([`GET ${new URL(served.url).origin}`]);
   }, LEARNING_MS);
 
-  it("computes with an emulated WebGPU only when that is chosen, and then gives the features of the CLI", async () => {
+  it("learns on WebGPU, emulated only when that is chosen, with a model of one's own that has no text encoder", async () => {
     const page = await (await site.profile()).newPage();
     await recordWorkers(page);
     await page.goto(served.url);
     await loaded(page);
     expect(await page.textContent("#device")).toMatch(/^Computes with WebAssembly, /);
     expect(await page.textContent("#remarks")).toContain("the processor would emulate it");
-    await page.click("section details summary");
+    await page.click("#settings summary");
     await page.selectOption("#wish", "webgpu");
     await text(page, "#device", /^Computes with WebGPU, /);
-    await fillClasses(page, NAMES.slice(0, 2), 2, 1);
-    await page.click("#no-vectors");
-    await page.check('#vectors input[value="StreetDigits"]');
+
+    const model = ownModel(join(site.folder, "own-clip"));
+    await page.selectOption("#base", "folder");
+    await page.setInputFiles("#model-folder", model);
+    await text(page, "#model-facts", new RegExp(`^own-clip: .* ${OWN_TASKS.length} task vectors`));
+    await fillClasses(page, NAMES.slice(0, 2), 2, 2);
+    await page.fill("#epochs", "1");
+    await page.fill("#batch-size", "2");
     await page.click("#learn");
-    // An emulated step takes seconds: what is learned on WebGPU is tested in the packages.
-    await text(page, "#learn-status", /^Before learning/, LEARNING_MS);
-    await page.click("#stop");
-    await text(page, "#learn-status", /^Stopped\. What/, LEARNING_MS);
-    await compareFeatures(page, await saveComposition(page));
+    await text(page, "#learn-status", /^Done/, LEARNING_MS);
+    expect(await page.textContent("#head-facts")).toContain("no text encoder");
+    expect(await page.$$eval("#epochs-table th", (all) => all.map((cell) => cell.textContent))).toEqual(["before", "1"]);
+
+    const file = await saveComposition(page);
+    const saved = await readComposition(file);
+    expect(saved.taskVectors.map(({ name }) => name)).toEqual(OWN_TASKS);
+    expect(saved.coefficients["coef"]!.some((value) => value !== 0)).toBe(true);
+    await compareFeatures(page, file, model);
+  }, LEARNING_MS);
+
+  it("computes on threads where there are processors for them", async () => {
+    const page = await (await site.profile()).newPage();
+    // tfjs takes a thread for two processors.
+    await changeWorker(page, (code) => `Object.defineProperty(navigator, "hardwareConcurrency", { value: 4 });\n${code}`);
+    await page.goto(served.url);
+    await loaded(page);
+    expect(await page.textContent("#device")).toBe("Computes with WebAssembly, 2 threads");
+    await fillClasses(page, NAMES.slice(0, 2), 2, 1);
+    await page.click("#settings summary");
+    await page.fill("#epochs", "1");
+    await page.fill("#batch-size", "2");
+    await page.click("#learn");
+    await text(page, "#learn-status", /^Done/, LEARNING_MS);
+  }, LEARNING_MS);
+
+  it("says that its bundle holds two copies of tfjs-core, and computes with what works all the same", async () => {
+    const page = await (await site.profile()).newPage();
+    const code = await workerWithTwoCores();
+    await changeWorker(page, () => code);
+    await page.goto(served.url);
+    await loaded(page);
+    await page.click("#settings summary");
+    await page.selectOption("#wish", "webgpu");
+    await text(page, "#device", /^Cannot compute here$/);
+    expect(await page.textContent("#remarks")).toMatch(/two copies of @tensorflow\/tfjs-core[\s\S]*dedupe/);
+    await page.selectOption("#wish", "automatic");
+    await text(page, "#device", /^Computes with WebAssembly, /);
   }, LEARNING_MS);
 });

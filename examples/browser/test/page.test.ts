@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { findChromium, HOW_TO_GET_CHROMIUM } from "../../../scripts/browser.mjs";
@@ -78,9 +79,34 @@ describe("the page in Chromium", () => {
     await page.waitForFunction(() => document.activeElement?.id === "stop");
     await page.waitForFunction(() => document.querySelectorAll("#epochs-table tr").length > 0, null, { timeout: LEARNING_MS });
     await page.keyboard.press("Enter");
-    expect(await text(page, "#learn-status", /^Stopped/, LEARNING_MS)).toContain("What was learned so far");
+    expect(await text(page, "#learn-status", /^Stopped:/, LEARNING_MS)).toContain("The result is below.");
     expect(await page.textContent("#outcome")).toMatch(/Stopped after epoch \d of 6/);
     expect(await page.evaluate(() => document.activeElement?.id)).toBe("learn");
+  }, LEARNING_MS);
+
+  it.each(["light", "dark"] as const)("breaks no rule of axe on accessibility in %s colours: before learning, with settings and classes, and with a result", async (colorScheme) => {
+    const page = await opened();
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.addScriptTag({ content: axe.source });
+    const faults = (): Promise<string[]> => page.evaluate(async () => {
+      const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run();
+      return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`));
+    });
+    expect(await faults()).toEqual([]);
+    await page.click("#samples");
+    await page.click("#settings summary");
+    await page.waitForFunction(() => document.querySelectorAll(".card").length === 10);
+    expect(await faults()).toEqual([]);
+    await page.click("#no-vectors");
+    await page.check('#vectors input[value="Greek"]');
+    await page.fill("#epochs", "1");
+    await page.fill("#batch-size", "2");
+    await page.click("#learn");
+    await text(page, "#learn-status", /^Done/, LEARNING_MS);
+    await page.click("#numbers summary");
+    await giveFiles(page, "#try", "drop", [digits[0]!]);
+    await text(page, "#prediction", /This looks like/);
+    expect(await faults()).toEqual([]);
   }, LEARNING_MS);
 
   it("names every control, and says in place what is missing before learning", async () => {
@@ -103,7 +129,7 @@ describe("the page in Chromium", () => {
     const page = await opened();
     expect(await page.textContent("#device")).toMatch(/^Computes with WebAssembly, /);
     expect(await page.textContent("#remarks")).toContain("WebGPU is not used. It lacks a graphics adapter");
-    await page.click("section details summary");
+    await page.click("#settings summary");
     await page.selectOption("#wish", "webgpu");
     expect(await text(page, "#device", /Cannot compute/)).toBe("Cannot compute here");
     expect(await page.textContent("#remarks")).toContain("choose another under Settings");
@@ -145,7 +171,7 @@ describe("the page in Chromium", () => {
     await page.click("#learn");
     await text(page, "#learn-status", /^(Before learning|Epoch)/, LEARNING_MS);
     await page.click("#stop");
-    await text(page, "#learn-status", /^Stopped/, LEARNING_MS);
+    await text(page, "#learn-status", /^Stopped:/, LEARNING_MS);
   }, LEARNING_MS);
 
   it("opens a model of one's own from an address, and refuses what is none in a sentence", async () => {

@@ -39,6 +39,8 @@ describe("a set of pictures", () => {
     expect(set.problems()).toEqual([]);
     set.renameClass(other.id, " ");
     expect(set.problems()).toEqual(["Give every class a name."]);
+    set.addClass();
+    expect(set.problems()).toEqual(["Give every class a name.", "Class 3 has no image to learn from: add one."]);
   });
 
   it("tells those who watch about every change", () => {
@@ -49,6 +51,20 @@ describe("a set of pictures", () => {
     set.add(id, images(2), "learning");
     set.remove(id, set.classes[0]!.pictures[0]!.id);
     expect([changes, set.classNamed("cat").pictures.length]).toEqual([3, 1]);
+  });
+});
+
+describe("classes that are put in the place of others", () => {
+  it("come at once, each picture with its use", () => {
+    const set = new PictureSet();
+    set.add(set.addClass("cat").id, images(2), "learning");
+    const seen: string[] = [];
+    set.onChange(() => { seen.push(set.classNames.join()); });
+    set.replace([{ name: "zero", learning: images(1), checking: images(2) }, { name: "one", learning: images(2), checking: [] }]);
+    expect(seen).toEqual(["zero,one"]);
+    expect(set.labelled("learning").map(({ label }) => label)).toEqual([0, 1, 1]);
+    expect(set.labelled("checking").map(({ label }) => label)).toEqual([0, 0]);
+    expect(set.problems()).toEqual([]);
   });
 });
 

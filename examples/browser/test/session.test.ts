@@ -45,7 +45,7 @@ beforeAll(async () => {
     learning: all.filter((_, at) => at % 2 === 0),
     checking: all.filter((_, at) => at % 2 === 1),
     tasks: ["Greek", "StreetDigits"],
-    settings: { epochs: 1, learningRate: 0.05, augmentation: "affine", seed: 1 },
+    settings: { epochs: 1, batchSize: 8, learningRate: 0.05, augmentation: "affine", seed: 1 },
   };
 });
 

@@ -76,6 +76,14 @@ export async function text(page: Page, selector: string, pattern: RegExp, timeou
   return (await page.textContent(selector))!;
 }
 
+/** Serves a page its worker changed; before the page is opened. */
+export async function changeWorker(page: Page, change: (code: string) => string): Promise<void> {
+  await page.route("**/worker.js", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: change(await response.text()) });
+  });
+}
+
 export interface TestImage {
   readonly name: string;
   readonly type: string;
