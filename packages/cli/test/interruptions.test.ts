@@ -8,7 +8,7 @@ import { writePictures } from "./picture-folder.js";
 import { writeTinyModel } from "./tiny-model.js";
 
 /** How often each run is killed; `npm run check:interruptions` asks for more. */
-const KILLS = Number(process.env["ATLAS_KILLS"] ?? 3);
+const KILLS = Number(process.env["ATLAS_KILLS"] ?? 2);
 const SEED = process.env["ATLAS_KILL_SEED"] ?? "kills";
 
 /** Long enough to be killed in the middle of several times. */
