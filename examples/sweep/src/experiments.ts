@@ -41,7 +41,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     ],
     brief: {
       tasks: ["MNIST", "StreetDigits", "Cyrillic"],
-      settings: ["4"],
+      settings: ["1", "4"],
       methods: ["aTLAS", "Tip-Adapter", "LP++", "aTLAS + Tip-Adapter", "aTLAS + LP++"],
     },
   },
