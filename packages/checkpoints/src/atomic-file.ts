@@ -147,7 +147,8 @@ async function existingFolder(path: string): Promise<string> {
 }
 
 /**
- * Checks, before long work, that files can be written to a folder, which need not exist yet. Leaves nothing behind.
+ * Checks, before long work, that files can be written to a folder, which need not exist yet. Leaves nothing behind; what a
+ * killed process left of its own check is removed.
  * @throws InputError with the system's reason.
  */
 export async function assertWritable(folder: string): Promise<void> {
@@ -155,6 +156,7 @@ export async function assertWritable(folder: string): Promise<void> {
   const probe = join(existing, temporaryName("probe"));
   await step(folder, async () => {
     await access(existing, constants.W_OK);
+    await removeStale(existing, "probe");
     await (await open(probe, "wx")).close();
     await rm(probe);
   });

@@ -110,6 +110,13 @@ describe("a writer killed in the middle", () => {
     expect(readFileSync(path, "utf8")).toBe("new");
   });
 
+  test("leaves no file of a check for writing that outlasts the next check", async () => {
+    await killHalfWay(join(folder, "probe"));
+    expect(readdirSync(folder)).toHaveLength(1);
+    await assertWritable(folder);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   test("the temporary file of a writer that still runs is left alone", async () => {
     const path = join(folder, "file.txt");
     let go: () => void = () => {};
