@@ -19,7 +19,7 @@ const { values: flags } = parseArgs({
 });
 const names = flags.targets.split(",");
 const { seeds, epochs, images, testImages } = flags.quick
-  ? { seeds: [1], epochs: 3, images: 500, testImages: 2000 }
+  ? { seeds: [1], epochs: 2, images: 500, testImages: 1000 }
   : { seeds: [1, 2, 3], epochs: 10, images: 1000, testImages: Infinity };
 
 const backend = new CpuBackend();

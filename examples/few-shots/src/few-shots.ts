@@ -42,13 +42,14 @@ export function drawShots(task: FewShotTask, k: number, seed: number): Int32Arra
   return fewShots(train.labels, splits(task).train, k, new Random(seed).fork("shots"), { classNames, where: `${task.dataset.name}, ${k} shots` });
 }
 
-/** The images that accuracy is reported on: the whole test set, or the validation images when settings are being chosen. */
-export function reportedImages(task: FewShotTask, part: "test" | "validation"): AsyncIterable<LabelledBatch> {
+/** The images that accuracy is reported on: the test set, or the validation images when settings are being chosen; `count` of them, drawn at random. */
+export function reportedImages(task: FewShotTask, part: "test" | "validation", count = Infinity): AsyncIterable<LabelledBatch> {
   const { dataset, spec, normalisation } = task;
   const transform = validationTransform(spec.imageSize, normalisation);
-  return part === "test"
-    ? evaluationBatches({ source: dataset.test, batchSize: EVALUATION_BATCH, transform })
-    : evaluationBatches({ source: dataset.train, indices: splits(task).validation, batchSize: EVALUATION_BATCH, transform });
+  const source = part === "test" ? dataset.test : dataset.train;
+  const all = part === "test" ? Int32Array.from({ length: source.length }, (_, index) => index) : splits(task).validation;
+  const indices = count < all.length ? new Random(0).permutation(all.length).subarray(0, count).map((at) => all[at]!) : all;
+  return evaluationBatches({ source, indices, batchSize: EVALUATION_BATCH, transform });
 }
 
 /** Features of images under θ0 + Σ λτ; without coefficients under θ0. */

@@ -31,12 +31,13 @@ const { values: flags } = parseArgs({
   },
 });
 const numbers = (text: string): number[] => text.split(",").map(Number);
-const { shots, seeds, epochs } = flags.quick
-  ? { shots: [4], seeds: [1], epochs: 3 }
+const { shots, seeds, epochs, images } = flags.quick
+  ? { shots: [4], seeds: [1], epochs: 3, images: 2000 }
   : {
       shots: numbers(flags.shots ?? (flags.adapters ? "1,4" : "1,4,16")),
       seeds: numbers(flags.seeds ?? (flags.adapters ? "1,2" : "1,2,3")),
       epochs: RECIPE.epochs,
+      images: Infinity,
     };
 const folder = resolve(flags.save);
 const note = (text: string): void => { process.stderr.write(`${text}\n`); };
@@ -68,7 +69,7 @@ const encoders = { ...(flags.adapters ? {} : { isotropic: await compile(isotropi
 /** Classifiers on frozen zero-shot features. */
 const baselines: Record<string, AdapterFactory> = { "linear probe": linearProbe, ...(flags.adapters ? { "Tip-Adapter": tipAdapter, "LP++": lppAdapter } : {}) };
 
-const reported = reportedImages(task, flags.validate ? "validation" : "test");
+const reported = reportedImages(task, flags.validate ? "validation" : "test", images);
 const table = new AccuracyTable(shots);
 const zeroShotFeatures = await featuresOf(pretrained, null, reported);
 const testImages = zeroShotFeatures.labels.length;

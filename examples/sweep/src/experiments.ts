@@ -67,7 +67,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     args: (task) => ["--target", task, "--images", "1000"],
     methods: [{ name: "UFM", args: [] }],
     metrics: ACCURACY,
-    brief: { tasks: ["Capitals"] },
+    brief: { tasks: ["MNIST", "Capitals", "Greek", "Flags"] },
   },
   {
     ...fewShots,
@@ -78,7 +78,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     settingTitle: "share",
     args: (task, share) => ["--target", task, "--subsample", share],
     methods: ["1", "8", "64"].map((parts) => ({ name: `aTLAS ×${parts}`, args: ["--partition", parts] })),
-    brief: { tasks: ["StreetDigits"], settings: ["0.01", "0.1"], methods: ["aTLAS ×1", "aTLAS ×64"] },
+    brief: { tasks: ["StreetDigits"], settings: ["0.01", "0.1"] },
   },
   {
     ...fewShots,
@@ -102,7 +102,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     args: (task) => ["--target", task, ...(task === "MNIST" ? ["--images", "1000"] : [])],
     methods: [search("negation", ...CONTROL), { name: "aTLAS", args: [] }],
     metrics: { target: "target", control: "control" },
-    brief: { tasks: ["StreetDigits", "MNIST"] },
+    brief: { tasks: ["StreetDigits", "MNIST", "Cyrillic"] },
   },
 ];
 

@@ -1,5 +1,5 @@
 import { hashSplits, rawAndClamped, type DatasetSplit } from "@atlas-tv/checkpoints";
-import { InputError, type Accuracy, type CompileOptions, type Composition, type NamedArrays } from "@atlas-tv/core";
+import { InputError, type Accuracy, type CompileOptions, type Composition, type Dataset, type NamedArrays } from "@atlas-tv/core";
 import { splitTrainValidation } from "@atlas-tv/datasets";
 import type { DependencyContainer } from "tsyringe";
 import { chosenAdapter, type AdapterFlags, type ChosenAdapter } from "./adapters.js";
@@ -61,6 +61,11 @@ function refuseOtherObjective({ objective, objectiveOptions, labelSmoothing }: F
   });
 }
 
+/** Of the images that are learned from, on the mean. */
+function imagesPerClass(subsample: Subsample, { train, classNames }: Dataset): number {
+  return "shots" in subsample ? subsample.shots : (subsample.fraction * train.length) / classNames.length;
+}
+
 /** Loads and checks all that a run needs, before anything is written. */
 export async function setUp(container: DependencyContainer, flags: FewShotFlags, remarks: Remarks): Promise<PreparedFewShots> {
   const backend = await activeBackend(container, flags.backend);
@@ -78,14 +83,20 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
   checkBudget(flags, composition.id, vectors.length);
   const loaded = flags.budget === undefined ? await loadVectors(model, flags.taskVectors, dataset.name) : [];
   const head = await loadHead(model, dataset, { backend, remark: remarks.add, ...threadsOf(flags) });
-  const { family } = model.spec;
+  const recipe = fewShotRecipe({
+    preset: flags.preset,
+    dataset: dataset.name,
+    family: model.spec.family,
+    joint: adapter?.mode === "joint",
+    shots: imagesPerClass(flags.subsample, dataset),
+  });
   return {
     vectors,
     mode,
     headHash: await headHash(head),
     composition,
     label: flags.compose ? composition.label : "zero-shot",
-    learning: learningOf(flags, fewShotRecipe({ preset: flags.preset, dataset: dataset.name, family, joint: adapter?.mode === "joint" }), remarks.add),
+    learning: learningOf(flags, recipe, remarks.add),
     setup: {
       backend,
       model,

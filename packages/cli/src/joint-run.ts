@@ -125,7 +125,13 @@ export async function jointPlan(
 }
 
 function recipeContext({ setup }: PreparedJointRun, flags: JointLearningFlags): RecipeContext {
-  return { preset: flags.preset, dataset: setup.goal.tasks[0]!, family: setup.model.spec.family };
+  const [first] = setup.tasks;
+  return {
+    preset: flags.preset,
+    dataset: setup.goal.tasks[0]!,
+    family: setup.model.spec.family,
+    images: first!.stream.indices.length,
+  };
 }
 
 /** Learns with one seed in one folder; a finished folder is read back rather than run again. */

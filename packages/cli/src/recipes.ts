@@ -43,6 +43,8 @@ export interface RecipeContext {
   readonly joint?: boolean;
   /** Images of an epoch. */
   readonly images?: number;
+  /** Labelled images a class. */
+  readonly shots?: number;
 }
 
 /** The paper's optimiser: AdamW with weight decay 0.1, gradients clipped at norm 1, batches of 128. */
@@ -66,6 +68,12 @@ const NEGATION: Readonly<Record<string, Pick<Recipe, "lr" | "epochs">>> = {
   SVHN: { lr: 5e-3, epochs: 2 },
 };
 
+/** Steps of negation where the paper has no number of epochs: six epochs of MNIST's 5,000 validation images. */
+const NEGATION_STEPS = 470;
+
+/** An epoch ends with a look at all validation images, which costs more than its few steps on a small set. */
+const MOST_NEGATION_EPOCHS = 60;
+
 /** Steps that the paper's epochs come to on its eight first data sets, to the nearest epoch. */
 const FINETUNING_STEPS = 2000;
 
@@ -85,9 +93,18 @@ export function includesLeftovers(preset: Preset): boolean {
   return preset === "released";
 }
 
-/** Negation: −CE(target) + CE(control). Data sets that the paper does not have take the default's rate and epochs. */
-export function negationRecipe({ preset, dataset }: RecipeContext): RecipeWithFallback {
-  const own = { lr: 2e-3, epochs: 6 };
+/** As many epochs as make {@link NEGATION_STEPS}, up to {@link MOST_NEGATION_EPOCHS}; half of each batch is the target's. */
+function negationEpochs(images: number): number {
+  const steps = Math.ceil(images / (PAPER.batchSize / 2));
+  return Math.min(MOST_NEGATION_EPOCHS, Math.max(1, Math.round(NEGATION_STEPS / steps)));
+}
+
+/**
+ * Negation: −CE(target) + CE(control). Data sets that the paper does not have take the default's rate and epochs. The
+ * coefficient of a block moves by at most the rate in a step, so that few images need more epochs.
+ */
+export function negationRecipe({ preset, dataset, images = Infinity }: RecipeContext): RecipeWithFallback {
+  const own = { lr: 2e-3, epochs: negationEpochs(images) };
   if (preset === "default") return { ...PAPER, ...own };
   const recipe = published(preset, { ...PAPER, ...own, ...NEGATION[dataset] });
   if (Object.hasOwn(NEGATION, dataset)) return recipe;
@@ -103,12 +120,12 @@ export function additionRecipe({ preset }: RecipeContext): Recipe {
 
 /**
  * Few-shot learning: cosine to 0 without warm-up, three times as long on a ResNet, twice as long with a joint adapter. The
- * paper's rate of 0.1 learns a single image a class by heart.
+ * paper's rate of 0.1 learns few images by heart, and with one a class 0.03 does too.
  */
-export function fewShotRecipe({ preset, family, joint = false }: RecipeContext): Recipe {
+export function fewShotRecipe({ preset, family, joint = false, shots = Infinity }: RecipeContext): Recipe {
   const epochs = (family === "resnet" ? 30 : 10) * (joint ? 2 : 1);
   const recipe: Recipe = { ...PAPER, lr: 0.1, epochs, schedule: "cosine" };
-  return preset === "default" ? { ...recipe, lr: 0.03, batchSize: 64 } : published(preset, recipe);
+  return preset === "default" ? { ...recipe, lr: shots > 1 ? 0.03 : 0.01, batchSize: 64 } : published(preset, recipe);
 }
 
 /** Learning without labels, at test time (paper, section 4.4). */

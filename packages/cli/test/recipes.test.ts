@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { readRun } from "@atlas-tv/checkpoints";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { finetuningEpochs, finetuningRecipe, negationRecipe } from "../src/recipes.js";
+import { fewShotRecipe, finetuningEpochs, finetuningRecipe, negationRecipe } from "../src/recipes.js";
 import { atlas, temporaryFolder } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
 import { writeTinyModel } from "./tiny-model.js";
@@ -25,6 +25,19 @@ describe("the preset paper", () => {
   });
 });
 
+describe("few-shot learning by default", () => {
+  test.each([[1, 0.01], [2, 0.03], [16, 0.03]])("takes %i images a class at a rate of %f, and as published with the preset paper", (shots, lr) => {
+    const context = { dataset: "MNIST", family: "vit", shots } as const;
+    expect([fewShotRecipe({ preset: "default", ...context }).lr, fewShotRecipe({ preset: "paper", ...context }).lr]).toEqual([lr, 0.1]);
+  });
+});
+
+describe("negation by default", () => {
+  test.each([[5000, 6], [2000, 15], [1000, 29], [500, 59], [40, 60]])("makes about as many steps of %i images as of five thousand, in %i epochs", (images, epochs) => {
+    expect(negationRecipe({ preset: "default", dataset: "MNIST", family: "vit", images }).epochs).toBe(epochs);
+  });
+});
+
 describe("what the paper has no number for", () => {
   const folder = temporaryFolder();
   const at = (...parts: string[]): string => join(folder.path, ...parts);
@@ -36,14 +49,14 @@ describe("what the paper has no number for", () => {
   const common = (): string[] => ["--checkpoints", at("models"), "--model", "tiny", "--target", at("Beta"), "--preset", "paper", "--batch-size", "8"];
 
   test("is said once, with what is taken for it, and recorded", async () => {
-    const said = "--preset paper: the paper has no learning rate and epochs for the negation of Beta: the default preset's are taken, 0.002 and 6";
+    const said = "--preset paper: the paper has no learning rate and epochs for the negation of Beta: the default preset's are taken, 0.002 and 60";
     const { status, err } = await atlas("negation", ...common(), "--control", at("Gamma"), "--seed", "1,2", "--run", at("run"));
     expect(status).toBe(0);
     expect(err.split("\n").filter((line) => line.includes("--preset"))).toEqual([`note: ${said}`]);
     for (const seed of ["seed-1", "seed-2"]) {
       const { notes, options } = await readRun(at("run", seed, "run.json"));
       expect(notes).toContain(said);
-      expect(options).toMatchObject({ lr: 0.002, epochs: 6 });
+      expect(options).toMatchObject({ lr: 0.002, epochs: 60 });
     }
   });
 
