@@ -72,7 +72,7 @@ const NEGATION: Readonly<Record<string, Pick<Recipe, "lr" | "epochs">>> = {
 const NEGATION_STEPS = 470;
 
 /** An epoch ends with a look at all validation images, which costs more than its few steps on a small set. */
-const MOST_NEGATION_EPOCHS = 60;
+const MOST_NEGATION_EPOCHS = 30;
 
 /** Steps that the paper's epochs come to on its eight first data sets, to the nearest epoch. */
 const FINETUNING_STEPS = 2000;
