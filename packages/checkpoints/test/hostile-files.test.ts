@@ -12,19 +12,19 @@ import { readPickle } from "../src/unpickler.js";
 import { archive, legacy } from "./hostile/good-files.js";
 import { CORPUS, writeHostile } from "./hostile/write-corpus.js";
 
-/** What every file of the corpus must stay below. */
-const MAX_MILLISECONDS = 2_000;
+/** What every file of the corpus must stay below, in seconds of the processor, which a busy machine does not lengthen much. */
+const MAX_CPU_SECONDS = 2;
 const MAX_GROWTH_MIB = 200;
 
 const folder = mkdtempSync(join(tmpdir(), "atlas-hostile-"));
 afterAll(() => { rmSync(folder, { recursive: true, force: true }); });
 
 interface Opened {
-  readonly files: readonly { readonly error: { name: string; fault: string; typed: boolean } | null; readonly milliseconds: number }[];
+  readonly files: readonly { readonly error: { name: string; fault: string; typed: boolean } | null; readonly cpuSeconds: number }[];
   readonly growth: number;
 }
 
-describe("a hostile file ends in a typed error within two seconds:", () => {
+describe("a hostile file ends in a typed error within two seconds of the processor:", () => {
   let opened: Opened;
   beforeAll(async () => {
     const paths = CORPUS.map((file) => writeHostile(folder, file));
@@ -34,11 +34,11 @@ describe("a hostile file ends in a typed error within two seconds:", () => {
   });
 
   test.each(CORPUS.map((file, index) => [file.title, file.error, index] as const))("%s", (_title, error, index) => {
-    const { error: thrown, milliseconds } = opened.files[index]!;
+    const { error: thrown, cpuSeconds } = opened.files[index]!;
     expect(thrown).not.toBeNull();
     expect(`${thrown!.name} ${thrown!.fault}`.trim()).toBe(error);
     expect(thrown!.typed).toBe(true);
-    expect(milliseconds).toBeLessThan(MAX_MILLISECONDS);
+    expect(cpuSeconds).toBeLessThan(MAX_CPU_SECONDS);
   });
 
   test("none of them takes 200 MB", () => {
