@@ -1,13 +1,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readState } from "@atlas-tv/checkpoints";
+import { readState, writeSafetensorsFile } from "@atlas-tv/checkpoints";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { EXIT } from "../src/failure.js";
 import { atlas, filesIn, temporaryFolder, type Ended } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
 import { POISONED_BACKEND } from "./plugin-sources.js";
-import { writeTinyModel } from "./tiny-model.js";
+import { SPEC, writeTinyModel } from "./tiny-model.js";
 
 const folder = temporaryFolder();
 const at = (...parts: string[]): string => join(folder.path, ...parts);
@@ -85,5 +85,23 @@ describe("a loss that is no number", () => {
     expect({ status, out }).toEqual({ status: EXIT.failure, out: "" });
     expect(err).toMatch(said);
     expect(filesIn(run)).toEqual([]);
+  });
+
+  // Its step sizes are its own; what can go wrong is the head: 2.5 times the length of such rows is no float32.
+  test.each([
+    ["at its start", [], /^atlas: LP\+\+: the loss is NaN in epoch 1$/m],
+    ["with AdamW", ["--adapter-options", "{ optimiser: adamw }"], /^atlas: LP\+\+: the loss is NaN at step 1\b/m],
+  ])("ends the fitting of LP++ %s with status 1, and leaves nothing", async (_when, more, said) => {
+    await writeTinyModel(at("steep", "tiny"));
+    const weight = Float32Array.from({ length: 3 * SPEC.outputWidth }, (_, i) => (i % 2 === 0 ? 3e38 : -3e38));
+    await writeSafetensorsFile(at("steep", "tiny", "head_swatchesVal.safetensors"), new Map([["weight", { dtype: "F32", shape: [3, SPEC.outputWidth], data: weight }]]), {
+      class_names: JSON.stringify(["blue", "green", "red"]),
+    });
+    const flags = ["few-shots", "--target", at("swatches"), "--subsample", "2", "--no-compose", "--adapter", "lpp", ...more];
+    const saved = ["--run", run, "--save", at("saved")];
+    const { status, out, err } = await atlas(...flags, "--checkpoints", at("steep"), "--model", "tiny", ...saved);
+    expect({ status, out }).toEqual({ status: EXIT.failure, out: "" });
+    expect(err).toMatch(said);
+    expect([filesIn(run), filesIn(at("saved"))]).toEqual([[], []]);
   });
 });

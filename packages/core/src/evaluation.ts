@@ -103,15 +103,25 @@ export async function predictAll(
   return { probabilities: all, classes };
 }
 
-/** The class that a classifier finds most probable, for features that are at hand. */
+/** The first largest entry of every row. @throws NonFiniteError for NaN, which no comparison finds: it would look like class 0 */
+function largestOfRows(values: Float32Array, width: number): Int32Array {
+  if (values.some(Number.isNaN)) throw new NonFiniteError("logits of images became NaN");
+  return Int32Array.from({ length: values.length / width }, (_, row) => {
+    let largest = row * width;
+    for (let at = largest + 1; at < (row + 1) * width; at++) if (values[at]! > values[largest]!) largest = at;
+    return largest - row * width;
+  });
+}
+
+/** The class that a classifier finds most probable, for features that are at hand. @throws NonFiniteError where logits are NaN */
 export async function predictedLabels(data: LabelledFeatures, logits: (features: Tensor2D) => Tensor2D): Promise<Int32Array> {
   const total = data.labels.length;
   if (total === 0) throw new InputError({ where: "evaluation", got: "no images", expected: "at least one image" });
-  const predictions = tf.tidy(() => tf.argMax(logits(tf.tensor2d(data.features, [total, data.width])), 1));
+  const scores = tf.tidy(() => logits(tf.tensor2d(data.features, [total, data.width])));
   try {
-    return Int32Array.from(await predictions.data());
+    return largestOfRows(await scores.data<"float32">(), scores.shape[1]);
   } finally {
-    predictions.dispose();
+    scores.dispose();
   }
 }
 
