@@ -30,7 +30,7 @@ afterAll(folder.remove);
 type Begin = (place: string, ...more: string[]) => Child;
 
 const learning = (command: string, flag: string, given: readonly string[]): Begin => (place, ...more) =>
-  start(folder.path, command, "--checkpoints", "models", "--model", "tiny", ...given, flag, place, "--quiet", ...more);
+  start(folder.path, ...command.split(" "), "--checkpoints", "models", "--model", "tiny", ...given, flag, place, "--quiet", ...more);
 const epochs = (batchSize: number, lr: string): string[] => ["--epochs", String(EPOCHS), "--batch-size", String(batchSize), "--lr", lr];
 
 const FEW_SHOTS = ["--target", "swatches", "--subsample", "2", ...epochs(4, "0.1")];
@@ -38,6 +38,9 @@ const FINETUNE = ["--target", "swatches", ...epochs(8, "1e-3")];
 const NEGATION = ["--target", "Beta", "--control", "swatches", "--control-threshold", "0"];
 const RUN = (place: string): string => at(place);
 const CHECKPOINTS = (place: string): string => at(place, "tiny", "swatchesVal");
+
+/** A point each instead of epochs, as many of them. */
+const POINTS = ["--points", String(EPOCHS)];
 
 /** What is killed, and the folder that it writes to. */
 const COMMANDS: [string, Begin, (place: string) => string][] = [
@@ -50,6 +53,8 @@ const COMMANDS: [string, Begin, (place: string) => string][] = [
 ];
 
 const MORE_COMMANDS: typeof COMMANDS = [
+  ["search negation", learning("search negation", "--run", [...NEGATION, ...POINTS]), RUN],
+  ["search addition", learning("search addition", "--run", ["--targets", "Alpha,Beta", ...POINTS]), RUN],
   ["few-shots", learning("few-shots", "--run", FEW_SHOTS), RUN],
   ["few-shots on a budget", learning("few-shots", "--run", [...FEW_SHOTS, "--budget", "2"]), RUN],
   ["few-shots, linearised", learning("few-shots", "--run", [...FEW_SHOTS, "--finetuning-mode", "posthoc"]), RUN],
