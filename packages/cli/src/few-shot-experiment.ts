@@ -29,7 +29,9 @@ import {
   fraction,
   labelledBatches,
   oversample,
+  shortClasses,
   splitTrainValidation,
+  type ShortClass,
 } from "@atlas-tv/datasets";
 import type { ChosenAdapter } from "./adapters.js";
 import type { BudgetGoal } from "./budget.js";
@@ -69,6 +71,8 @@ export interface FewShotSetup {
 export interface FewShotSplit {
   readonly shots: Int32Array;
   readonly validation: Int32Array;
+  /** Classes with fewer images than shots, which `--allow-short` lets pass. */
+  readonly short: readonly ShortClass[];
 }
 
 /** Accuracies on the test set. */
@@ -90,15 +94,17 @@ export function fewShotSplit(dataset: Dataset, recipe: FewShotRecipe, seed: numb
   const { train, validation } = splitTrainValidation(dataset.train.length);
   const random = new Random(seed).fork("shots");
   const { subsample, allowShort } = recipe;
+  const { classNames } = dataset;
   const shots =
     "shots" in subsample
       ? fewShots(dataset.train.labels, train, subsample.shots, random, {
-          classNames: dataset.classNames,
+          classNames,
           allowShort,
           where: `--subsample ${subsample.shots} on ${dataset.name}`,
         })
       : fraction(train, subsample.fraction, random);
-  return { shots, validation: validation.subarray(0, recipe.validationImages) };
+  const short = "shots" in subsample ? shortClasses(dataset.train.labels, train, subsample.shots, classNames.length) : [];
+  return { shots, short, validation: validation.subarray(0, recipe.validationImages) };
 }
 
 /** The shots and their cross-entropy, for choosing task vectors by. */

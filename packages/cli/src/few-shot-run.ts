@@ -15,7 +15,7 @@ import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { fewShotRecipe, includesLeftovers } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunResult } from "./recorded-run.js";
-import { COMPOSITION_FILE, compositionDocument, saveReferenceDocument } from "./reference-layouts.js";
+import { compositionDocument, compositionFile, saveReferenceDocument } from "./reference-layouts.js";
 import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
@@ -195,6 +195,17 @@ async function spend(
   return spendBudget({ budget, select }, fewShotGoal(setup, split, signal), { ...setup, listed: vectors, seed, signal, ...where });
 }
 
+/** Short classes that are named on the terminal; `run.json` names all. */
+const NAMED_SHORT = 5;
+
+/** Which classes have fewer images than shots, the first `limit` of them by name. */
+function shortText({ short }: FewShotSplit, classNames: readonly string[], limit = Infinity): string {
+  const named = short.slice(0, limit).map(({ label, count }) => `"${classNames[label]!}" ${count}`);
+  const others = short.length - named.length;
+  const more = others === 0 ? "" : `, and ${others} more in run.json`;
+  return `classes with fewer images than shots, with what they have: ${named.join(", ")}${more}`;
+}
+
 /** One seed in one folder; a finished folder is read back rather than run again. */
 export async function runOne(
   prepared: PreparedFewShots,
@@ -226,27 +237,30 @@ export async function runOne(
     backend: setup.backend,
     flags,
   };
+  const file = compositionFile(flags.finetuningMode);
   const finished = await recordedRun(plan, remarks, terminal, async (hooks) => {
     if (setup.compose && split.validation.length === 0) {
       remarks.add("no validation images: the last epoch's coefficients are kept, and none is selected");
     }
+    if (split.short.length > 0) remarks.add(shortText(split, dataset.classNames, NAMED_SHORT));
     const spent = await spend(prepared, flags, split, runSeed, hooks.signal);
     const own = spent === null ? setup : { ...setup, vectors: spent.vectors };
     const result = await runFewShots(own, composition, recipe, split, runSeed, hooks);
     const final = accuraciesOf(result, adapter);
     const zeroShot = result.zeroShot.accuracy;
     const document = documentOf(dataset.name, result, adapter);
-    if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, COMPOSITION_FILE, document);
+    if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, file, document);
     return {
       zeroShot: { test: zeroShot },
       final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot]))),
       history: result.learned?.history ?? [],
       splits,
       ...savedFiles(prepared, composition, result, spent, runSeed),
-      documents: { [COMPOSITION_FILE]: document },
+      documents: { [file]: document },
       notes: [
         `labels used for learning: ${split.shots.length}`,
         `labels used for selecting an epoch (not for the headline): ${setup.compose ? split.validation.length : 0}`,
+        ...(split.short.length > NAMED_SHORT ? [shortText(split, dataset.classNames)] : []),
         ...(spent === null ? [] : [spent.note]),
       ],
     };

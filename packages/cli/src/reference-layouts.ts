@@ -40,10 +40,12 @@ export function divisorsOf(goal: Goal, zeroShot: Parts, finetuned: Parts): Parts
   };
 }
 
+/** Results of linearised models never share a file with those of the model itself. */
+const PREFIXES: Readonly<Record<FinetuningMode, string>> = { standard: "", linear: "linear_", posthoc: "posthoc_" };
+
 /** The name of the file: `learned_negations.json`, and `negations.json` for the scalar baseline. */
 export function referenceFile(goal: Goal, source: "learned" | "scalar", mode: FinetuningMode): string {
-  const prefix = { standard: "", linear: "linear_", posthoc: "posthoc_" }[mode];
-  return `${source === "learned" ? "learned_" : ""}${prefix}${goal.id}s.json`;
+  return `${source === "learned" ? "learned_" : ""}${PREFIXES[mode]}${goal.id}s.json`;
 }
 
 function withMeans(goal: Goal, metrics: Metrics, divisors: Metrics, suffix: "Val" | "", spelling: Spelling, means: readonly [string, string]) {
@@ -95,8 +97,10 @@ export function scalarDocument(goal: Goal, { validation, test, divisors }: Refer
   };
 }
 
-/** The file of compositions that were learned for one target. */
-export const COMPOSITION_FILE = "learned_composition.json";
+/** The file of compositions that were learned for one target: `learned_composition.json`. */
+export function compositionFile(mode: FinetuningMode): string {
+  return `learned_${PREFIXES[mode]}composition.json`;
+}
 
 /** Accuracies of a composition for one target; null where there is none. */
 export interface CompositionFacts {

@@ -30,7 +30,9 @@ export class Remarks {
     private readonly silent: boolean,
   ) {}
 
+  /** Several seeds find the same: it is said once. */
   readonly add = (text: string): void => {
+    if (this.all.includes(text)) return;
     this.all.push(text);
     if (!this.silent) this.terminal.note(`note: ${text}`);
   };

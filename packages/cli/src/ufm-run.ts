@@ -27,7 +27,7 @@ import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { includesLeftovers, ufmImages, ufmRecipe } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunHooks, type RunResult } from "./recorded-run.js";
-import { COMPOSITION_FILE, compositionDocument, saveReferenceDocument } from "./reference-layouts.js";
+import { compositionDocument, compositionFile, saveReferenceDocument } from "./reference-layouts.js";
 import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
@@ -219,6 +219,7 @@ export async function runUfm(
     backend,
     flags,
   };
+  const file = compositionFile(flags.finetuningMode);
   const finished = await recordedRun(plan, remarks, terminal, async (hooks): Promise<RunResult> => {
     const composition = choice.create(seed);
     const { microBatch } = prepared.learning;
@@ -242,13 +243,13 @@ export async function runUfm(
         bestValidation: learned.best?.record.metrics["accuracy"] ?? null,
         test: last.accuracy,
       });
-      if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, COMPOSITION_FILE, document);
+      if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, file, document);
       return {
         zeroShot: { test: zeroShot.accuracy },
         final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot.accuracy]))),
         history: learned.history,
         composition: compositionArtefact(model, spent?.sources ?? vectors, composition, spent?.coefficients(learned.last) ?? learned.last, about),
-        documents: { [COMPOSITION_FILE]: document },
+        documents: { [file]: document },
         notes: [
           `images adapted to: ${prepared.images} of ${dataset.test.length} test images`,
           "labels used for learning: 0",

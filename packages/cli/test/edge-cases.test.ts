@@ -114,10 +114,26 @@ describe("a class with fewer images than shots", () => {
   ])("gives what it has with --allow-short: %s", async (_what, more) => {
     expect(await learn("few-shots", "--target", at("uneven"), "--subsample", "4", "--allow-short", ...more)).toMatchObject({ status: 0 });
     const { final, notes } = await readRun(join(run, "run.json"));
+    expect(notes!.join("\n")).toMatch(/^classes with fewer images than shots, with what they have: "blue" 0, "green" [12]$/m);
     expect(notes!.map((note) => /labels used for learning: (\d)/.exec(note)?.[1]).find((count) => count !== undefined)).toMatch(/^[56]$/);
     for (const { raw } of Object.values(final)) expect(raw).toBeGreaterThanOrEqual(0);
     expect((await coefficientsOf()).some((value) => value !== 0)).toBe(true);
   });
+});
+
+test("many classes with fewer images than shots are named in run.json, five of them on the terminal, once for all seeds", async () => {
+  const names = ["a", "b", "c", "d", "e", "f"].map((letter) => `red ${letter}`);
+  writePictures(at("sparse"), names, { train: 4 });
+  const flags = ["--target", at("sparse"), "--subsample", "8", "--allow-short", "--seed", "1,2"];
+  const { status, err } = await learn("few-shots", ...flags);
+  expect(status).toBe(0);
+  const said = err.split("\n").filter((line) => line.includes("fewer images than shots"));
+  expect(said).toHaveLength(1);
+  expect(said[0]).toMatch(/: "red a" \d, "red b" \d, "red c" \d, "red d" \d, "red e" \d, and 1 more in run\.json$/);
+  for (const seed of ["seed-1", "seed-2"]) {
+    const { notes } = await readRun(join(run, seed, "run.json"));
+    expect(notes!.some((note) => names.every((name) => new RegExp(`"${name}" [0-4]\\b`).test(note)))).toBe(true);
+  }
 });
 
 test.each([

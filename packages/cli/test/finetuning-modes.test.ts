@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspectFile, openModelFolder, readComposition, readRun } from "@atlas-tv/checkpoints";
 import { widen } from "@atlas-tv/core";
@@ -39,10 +40,28 @@ describe("atlas finetune in the tangent space", () => {
     expect((JSON.parse(evaluated.out) as { accuracy: number }).accuracy).toBe(final["target"]!.raw);
   });
 
-  test.each([
+  const COMPOSED: [string, string[]][] = [
     ["few-shots", ["--subsample", "2"]],
     ["ufm", ["--lr", "0.05"]],
-  ])("serves %s too, whose composition is measured again in the linearised model", async (command, more) => {
+  ];
+
+  test.each(COMPOSED)("and the mode posthoc keep the results of %s apart from the model's own", async (command, more) => {
+    const save = at(`${command}-saved`);
+    const runs = ["standard", "linear", "posthoc"].map((mode) => [mode, at(`${command}-apart-${mode}`)] as const);
+    const flags = ["--target", at("swatches"), ...learning, ...more, "--save", save];
+    for (const [mode, run] of runs) {
+      expect(await atlas(command, ...model(), ...flags, "--finetuning-mode", mode, "--run", run)).toMatchObject({ status: 0 });
+    }
+    const files = ["learned_composition.json", "learned_linear_composition.json", "learned_posthoc_composition.json"];
+    expect(filesIn(join(save, "tiny"))).toEqual(files);
+    const json = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
+    for (const [i, [, run]] of runs.entries()) {
+      expect(filesIn(run).filter((name) => name.startsWith("learned_"))).toEqual([files[i]]);
+      expect(json(join(save, "tiny", files[i]!))).toEqual(json(join(run, files[i]!)));
+    }
+  });
+
+  test.each(COMPOSED)("serves %s too, whose composition is measured again in the linearised model", async (command, more) => {
     for (const finetuningMode of ["linear", "posthoc"]) {
       const run = at(`${command}-${finetuningMode}`);
       const flags = ["--target", at("swatches"), ...learning, ...more, "--run", run, "--finetuning-mode", finetuningMode];

@@ -13,6 +13,19 @@ export interface FewShotOptions {
   readonly where?: string;
 }
 
+/** A class with fewer images than shots. */
+export interface ShortClass {
+  readonly label: number;
+  /** Images that it has. */
+  readonly count: number;
+}
+
+/** Those of the labels 0 … `classes` − 1 that have fewer than k images among `indices`, in label order. */
+export function shortClasses(labels: Int32Array, indices: Int32Array, k: number, classes: number): readonly ShortClass[] {
+  const groups = groupByLabel(labels, indices);
+  return Array.from({ length: classes }, (_, label) => ({ label, count: groups.get(label)?.length ?? 0 })).filter(({ count }) => count < k);
+}
+
 /**
  * k distinct images of every class out of `indices`, grouped by class. For one seed the shots of a smaller k are
  * among those of a larger one.
@@ -27,16 +40,8 @@ export function fewShots(
 ): Int32Array {
   const { classNames, allowShort = false, where = "few-shot sampling" } = options;
   if (!Number.isInteger(k) || k < 1) throw new InputError({ where, got: `${k} shots`, expected: "a whole number of at least 1" });
-  const groups = groupByLabel(labels, indices);
   const classes = classNames?.length ?? labels.reduce((largest, label) => Math.max(largest, label), -1) + 1;
-  const shots: number[] = [];
-  const short: { label: number; count: number }[] = [];
-  for (let label = 0; label < classes; label++) {
-    const members = groups.get(label) ?? [];
-    if (members.length < k) short.push({ label, count: members.length });
-    const order = random.fork(label).permutation(members.length);
-    for (const position of order.subarray(0, k)) shots.push(members[position]!);
-  }
+  const short = shortClasses(labels, indices, k, classes);
   if (short.length > 0 && !allowShort) {
     const smallest = short.reduce((a, b) => (b.count < a.count ? b : a));
     const others = short.length === 1 ? "" : `, and ${short.length - 1} more classes have fewer than ${k}`;
@@ -47,6 +52,13 @@ export function fewShots(
       expected: `at least ${k} images of every class for ${k} shots`,
       next,
     });
+  }
+  const groups = groupByLabel(labels, indices);
+  const shots: number[] = [];
+  for (let label = 0; label < classes; label++) {
+    const members = groups.get(label) ?? [];
+    const order = random.fork(label).permutation(members.length);
+    for (const position of order.subarray(0, k)) shots.push(members[position]!);
   }
   return Int32Array.from(shots);
 }

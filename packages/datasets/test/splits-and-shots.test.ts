@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InputError, Random } from "@atlas-tv/core";
-import { fewShots, fraction, oversample, splitEveryClass, splitTrainValidation } from "../src/index.js";
+import { fewShots, fraction, oversample, shortClasses, splitEveryClass, splitTrainValidation } from "../src/index.js";
 
 const range = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i);
 const seed = fc.integer();
@@ -74,6 +74,12 @@ describe("fewShots", () => {
     expect(() => fewShots(three, range(8), 3, new Random(1), { classNames })).toThrow(/got: 2 images of class "dog"[\s\S]*at least 3[\s\S]*at most 2 shots/);
     expect(() => fewShots(three, range(8), 4, new Random(1), { classNames })).toThrow(/"dog", and 2 more classes/);
     expect(fewShots(three, range(8), 4, new Random(1), { allowShort: true }).length).toBe(8);
+  });
+
+  it("lists every class that is short, and only those", () => {
+    const three = Int32Array.from([0, 0, 0, 2, 2, 3]);
+    expect(shortClasses(three, range(6), 2, 4)).toEqual([{ label: 1, count: 0 }, { label: 3, count: 1 }]);
+    expect(shortClasses(three, range(2), 2, 1)).toEqual([]);
   });
 
   it("counts a class without any image as too small", () => {
