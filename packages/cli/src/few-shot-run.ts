@@ -20,7 +20,7 @@ import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
 import { loadTarget } from "./target-data.js";
-import type { Remarks, Terminal } from "./terminal.js";
+import type { Remarks, RunRemarks, Terminal } from "./terminal.js";
 
 /** The flags of `atlas few-shots`. */
 export interface FewShotFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, AdapterFlags, BudgetFlags, FinetuningModeFlags, RunFlags {
@@ -212,7 +212,7 @@ export async function runOne(
   flags: FewShotFlags,
   runSeed: number,
   path: string,
-  remarks: Remarks,
+  remarks: RunRemarks,
   terminal: Terminal,
 ): Promise<Outcome> {
   const { setup, vectors, learning, composition: choice } = prepared;

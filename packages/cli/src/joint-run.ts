@@ -16,7 +16,7 @@ import { divisorsOf, learnedDocument, referenceFile, saveReferenceDocument } fro
 import { eachSeed, type RunFlags } from "./run-flags.js";
 import { compositionArtefact, weightHashes } from "./saved-composition.js";
 import { threadsOf, type ModelFlags } from "./shared-flags.js";
-import { Remarks, type Terminal } from "./terminal.js";
+import { Remarks, type RunRemarks, type Terminal } from "./terminal.js";
 
 /** Flags of the commands that compose for several tasks at once. */
 export interface JointFlags extends ModelFlags, JointTaskFlags, FinetuningModeFlags, RunFlags {
@@ -141,7 +141,7 @@ export async function runJointly(
   learning: Learning,
   seed: number,
   path: string,
-  remarks: Remarks,
+  remarks: RunRemarks,
   terminal: Terminal,
 ): Promise<FinishedRun> {
   const { setup, vectors, splits } = prepared;
@@ -189,6 +189,6 @@ export async function learnFor(
   const { goal } = prepared.setup;
   const learning = learningOf(flags, recipe(recipeContext(prepared, flags)), remarks.add);
   const folder = join("runs", goal.id, [goalText(goal), composition.id, flags.finetuningMode].join("-"));
-  const runs = await eachSeed(flags, folder, (seed, path) => runJointly(prepared, flags, learning, seed, path, remarks, terminal));
+  const runs = await eachSeed(flags, folder, (seed, path) => runJointly(prepared, flags, learning, seed, path, remarks.ofRun(), terminal));
   printJointRuns(prepared.setup, runs, composition.id, flags, remarks.all, terminal);
 }

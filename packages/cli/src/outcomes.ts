@@ -1,5 +1,5 @@
 import { estimate, type Estimate } from "@atlas-tv/core";
-import { table, type Remarks, type Terminal } from "./terminal.js";
+import { table, type RunRemarks, type Terminal } from "./terminal.js";
 import { percent } from "./terminal-progress.js";
 
 /** What one seed came to: accuracies in [0, 1]. */
@@ -25,7 +25,7 @@ export function printOutcomes(
   { heading, label, about }: OutcomeReport,
   outcomes: readonly Outcome[],
   { json }: { readonly json: boolean },
-  remarks: Remarks,
+  remarks: RunRemarks,
   terminal: Terminal,
 ): void {
   const { zeroShot, final: first } = outcomes[0]!;

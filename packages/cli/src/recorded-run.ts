@@ -2,7 +2,7 @@ import { rawAndClamped, type AdapterArtefact, type CompositionArtefact, type Dat
 import { InputError, type Backend, type EpochRecord, type LearnerState, type Metrics, type ProgressSink } from "@atlas-tv/core";
 import { backendFacts, peakMemoryBytes } from "./run-facts.js";
 import { RunFolder } from "./run-folder.js";
-import type { Remarks, Terminal } from "./terminal.js";
+import type { RunRemarks, Terminal } from "./terminal.js";
 import { terminalProgress } from "./terminal-progress.js";
 
 /** JSON of any kind, as `run.json` records options. */
@@ -77,7 +77,7 @@ async function orKept<T>(work: () => Promise<T>, savedEpoch: () => number): Prom
 /** One run in one folder: begun, gone on with from its saved state, or, when it is finished, read back. */
 export async function recordedRun(
   plan: RunPlan,
-  remarks: Remarks,
+  remarks: RunRemarks,
   terminal: Terminal,
   work: (hooks: RunHooks, folder: RunFolder) => Promise<RunResult>,
 ): Promise<FinishedRun> {

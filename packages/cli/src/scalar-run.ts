@@ -13,7 +13,7 @@ import { jointPlan, type JointFlags, type PreparedJointRun } from "./joint-run.j
 import { recordedRun, type FinishedRun, type RunHooks } from "./recorded-run.js";
 import { divisorsOf, referenceFile, saveReferenceDocument, scalarDocument } from "./reference-layouts.js";
 import { compositionArtefact } from "./saved-composition.js";
-import type { Remarks, Terminal } from "./terminal.js";
+import type { RunRemarks, Terminal } from "./terminal.js";
 
 export interface ScalarSearchFlags extends JointFlags {
   readonly points: number;
@@ -75,7 +75,7 @@ export async function runScalarSearch(
   prepared: PreparedJointRun,
   flags: ScalarSearchFlags,
   path: string,
-  remarks: Remarks,
+  remarks: RunRemarks,
   terminal: Terminal,
 ): Promise<FinishedRun> {
   const { setup, vectors, splits } = prepared;

@@ -21,19 +21,39 @@ export function table(rows: readonly (readonly string[])[]): string {
   return [line(head!), widths.map((width) => "-".repeat(width)).join("  "), ...body.map(line)].join("\n");
 }
 
+/** What was remarked, each once, and how to remark more. */
+export type RunRemarks = Pick<Remarks, "all" | "add">;
+
 /** Remarks on the way: on stderr at once, or, for `--json`, kept for the document. */
 export class Remarks {
   readonly all: string[] = [];
+  /** Those of no single run. */
+  private readonly general: string[] = [];
 
   constructor(
     private readonly terminal: Terminal,
     private readonly silent: boolean,
   ) {}
 
-  /** Several seeds find the same: it is said once. */
   readonly add = (text: string): void => {
+    if (!this.general.includes(text)) this.general.push(text);
+    this.say(text);
+  };
+
+  /** The remarks of one of several runs: the general ones, and its own, which are no other run's. */
+  ofRun(): RunRemarks {
+    const all = [...this.general];
+    const add = (text: string): void => {
+      if (!all.includes(text)) all.push(text);
+      this.say(text);
+    };
+    return { all, add };
+  }
+
+  /** Several runs find the same: it is said once. */
+  private say(text: string): void {
     if (this.all.includes(text)) return;
     this.all.push(text);
     if (!this.silent) this.terminal.note(`note: ${text}`);
-  };
+  }
 }

@@ -32,7 +32,7 @@ import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
 import { loadTarget } from "./target-data.js";
-import type { Remarks, Terminal } from "./terminal.js";
+import type { Remarks, RunRemarks, Terminal } from "./terminal.js";
 
 /** The flags of `atlas ufm`. */
 export interface UfmFlags extends TargetFlags, VectorFlags, LearningFlags, CompositionFlags, BudgetFlags, FinetuningModeFlags, RunFlags {
@@ -204,7 +204,7 @@ export async function runUfm(
   flags: UfmFlags,
   seed: number,
   path: string,
-  remarks: Remarks,
+  remarks: RunRemarks,
   terminal: Terminal,
 ): Promise<Outcome> {
   const { backend, model, mode, dataset, vectors, composition: choice } = prepared;

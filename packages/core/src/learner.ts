@@ -227,7 +227,8 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
       const { penalty, norm, rate } = takeStep(pending, at);
       at = { ...at, step: at.step + 1 };
       const stepLoss = pendingLoss / pendingCount + penalty;
-      if (!Number.isFinite(norm) || !Number.isFinite(stepLoss)) throw new NonFiniteLossError(state.step - 1, stepLoss, lastGood);
+      if (!Number.isFinite(stepLoss)) throw new NonFiniteLossError(state.step - 1, stepLoss, lastGood);
+      if (!Number.isFinite(norm)) throw new NonFiniteLossError(state.step - 1, stepLoss, lastGood, `the gradient's norm is ${norm} at step ${state.step}`);
       options.onEvent?.({ type: "step", step: at.step, steps, epoch, loss: stepLoss, learningRate: rate, gradientNorm: norm });
       lossSum += pendingLoss;
       penaltySum += penalty * pendingCount;

@@ -20,7 +20,7 @@ async function fewShots(flags: FewShotFlags, terminal: Terminal): Promise<void> 
   const method = adapter === null ? [prepared.label] : [prepared.label, adapter.id, ...(flags.compose ? [adapter.mode] : [])];
   const name = [dataset.name, subsampleText(flags.subsample), ...method, ...runSuffix(flags)].join("-");
   const outcomes = await eachSeed(flags, join("runs", "few-shots", name), (seed, path) =>
-    runOne(prepared, flags, seed, path, remarks, terminal),
+    runOne(prepared, flags, seed, path, remarks.ofRun(), terminal),
   );
   const about = {
     target: dataset.name,

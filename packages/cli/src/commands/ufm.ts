@@ -17,7 +17,7 @@ async function ufm(flags: UfmFlags, terminal: Terminal): Promise<void> {
   const prepared = await setUpUfm(await compositionRoot(flags.plugin), flags, remarks);
   const { dataset, composition, objective } = prepared;
   const name = [dataset.name, objective.factory.id, composition.label, ...runSuffix(flags)].join("-");
-  const outcomes = await eachSeed(flags, join("runs", "ufm", name), (seed, path) => runUfm(prepared, flags, seed, path, remarks, terminal));
+  const outcomes = await eachSeed(flags, join("runs", "ufm", name), (seed, path) => runUfm(prepared, flags, seed, path, remarks.ofRun(), terminal));
   const about = { target: dataset.name, objective: objective.factory.id, composition: composition.label };
   const heading = `${dataset.name}, ${dataset.test.length} test images`;
   printOutcomes({ heading, label: `${objective.factory.id}, ${composition.label}`, about }, outcomes, flags, remarks, terminal);
