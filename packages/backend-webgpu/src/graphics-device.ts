@@ -19,10 +19,18 @@ export interface AdapterChoice {
   readonly powerPreference?: "high-performance" | "low-power";
 }
 
-/** What an adapter is called, and whether it is a processor in disguise. */
+/** What an adapter is called, with its driver where that is told, and whether it is a processor in disguise. */
 export function adapterName(info: GPUAdapterInfo): string {
-  const name = [info.description, info.device, `${info.vendor} ${info.architecture}`.trim()].find((text) => text !== "") ?? "unnamed adapter";
-  return info.isFallbackAdapter === true ? `${name}, which computes on the processor` : name;
+  const { device, description } = info;
+  if (info.isFallbackAdapter === true) return `${description || device || maker(info) || "unnamed adapter"}, which computes on the processor`;
+  const name = device || maker(info);
+  // Dawn describes a card by its driver alone.
+  if (name !== "" && description !== "") return `${name} (${description})`;
+  return name || description || "unnamed adapter";
+}
+
+function maker({ vendor, architecture }: GPUAdapterInfo): string {
+  return `${vendor} ${architecture}`.trim();
 }
 
 /** The adapter that WebGPU offers for a choice, or null. */
