@@ -25,7 +25,7 @@ function keptMatrix(vectors: readonly (HostTensor | undefined)[], size: number):
 
 /**
  * Base and task vectors on TensorFlow's device, each block uploaded when it is first used. A block's vectors are the rows of
- * one matrix: composing is its product with the weights, the adjoint its product with the gradient.
+ * one matrix: composing is its product with the weights, the adjoint sums its rows times the gradient.
  */
 export class ResidentBlockStore implements BlockStore {
   /** By block name; null where no vector has the block. */
@@ -73,7 +73,8 @@ export class ResidentBlockStore implements BlockStore {
     return tf.tidy(() => {
       const rows = this.#rows(block);
       if (rows === null) return tf.zeros([this.hostVectors.length]);
-      return tf.reshape(tf.matMul(rows, tf.reshape(gradient, [-1, 1]) as Tensor2D), [-1]);
+      // A product of matrices adds up millions of numbers in a few places: four digits were left on some processors.
+      return tf.sum(tf.mul(rows, tf.reshape(gradient, [1, -1])), 1);
     });
   }
 
