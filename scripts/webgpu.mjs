@@ -16,10 +16,16 @@ const LIBRARY_FOLDERS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gn
 /** What to do where WebGPU finds nothing to compute on. */
 export const HOW_TO_GET_WEBGPU = "run `npm run setup:webgpu`, or set VK_ICD_FILENAMES to the path of a Vulkan driver's JSON file";
 
-/** Whether WebGPU in Node needs no SwiftShader: another system than Linux, or a driver of a graphics card. */
+/** Mesa's package tells of drivers, and of one for the processor that Dawn does not take, on machines without any card. */
+function hasGraphicsCard() {
+  const render = existsSync("/dev/dri") && readdirSync("/dev/dri").some((name) => name.startsWith("renderD"));
+  return render || existsSync("/dev/nvidia0") || existsSync("/dev/dxg");
+}
+
+/** Whether WebGPU in Node needs no SwiftShader: another system than Linux, or a graphics card and its driver. */
 export function hasGraphicsDriver() {
   if (process.platform !== "linux" || process.env.VK_ICD_FILENAMES || process.env.VK_DRIVER_FILES) return true;
-  return DRIVER_FOLDERS.some((folder) => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".json")));
+  return hasGraphicsCard() && DRIVER_FOLDERS.some((folder) => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".json")));
 }
 
 /** @returns the path of SwiftShader's JSON file, which browsers bring along, or null. */
