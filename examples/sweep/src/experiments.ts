@@ -78,7 +78,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     settingTitle: "share",
     args: (task, share) => ["--target", task, "--subsample", share],
     methods: ["1", "8", "64"].map((parts) => ({ name: `aTLAS ×${parts}`, args: ["--partition", parts] })),
-    brief: { tasks: ["StreetDigits"], settings: ["0.01", "0.1"] },
+    brief: { tasks: ["StreetDigits"], settings: ["0.01", "0.1"], methods: ["aTLAS ×1", "aTLAS ×64"] },
   },
   {
     ...fewShots,
