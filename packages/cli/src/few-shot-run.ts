@@ -15,7 +15,7 @@ import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { fewShotRecipe, includesLeftovers } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunResult } from "./recorded-run.js";
-import { compositionDocument, compositionFile, saveReferenceDocument } from "./reference-layouts.js";
+import { compositionDocument, compositionFile } from "./reference-layouts.js";
 import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
@@ -235,9 +235,9 @@ export async function runOne(
     seed: runSeed,
     hashes: { ...weightHashes(model, vectors), splits: await hashSplits(splits) },
     backend: setup.backend,
+    reference: { save: flags.save, model: model.folder.name, file: compositionFile(flags.finetuningMode) },
     flags,
   };
-  const file = compositionFile(flags.finetuningMode);
   const finished = await recordedRun(plan, remarks, terminal, async (hooks) => {
     if (setup.compose && split.validation.length === 0) {
       remarks.add("no validation images: the last epoch's coefficients are kept, and none is selected");
@@ -249,14 +249,13 @@ export async function runOne(
     const final = accuraciesOf(result, adapter);
     const zeroShot = result.zeroShot.accuracy;
     const document = documentOf(dataset.name, result, adapter);
-    if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, file, document);
     return {
       zeroShot: { test: zeroShot },
       final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot]))),
       history: result.learned?.history ?? [],
       splits,
       ...savedFiles(prepared, composition, result, spent, runSeed),
-      documents: { [file]: document },
+      reference: document,
       notes: [
         `labels used for learning: ${split.shots.length}`,
         `labels used for selecting an epoch (not for the headline): ${setup.compose ? split.validation.length : 0}`,

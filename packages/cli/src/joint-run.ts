@@ -12,7 +12,7 @@ import { learningOf, type Learning, type LearningFlags } from "./learning-flags.
 import { headHash, loadModel, loadVectors, type LoadedVector } from "./loaded-model.js";
 import { includesLeftovers, type RecipeContext, type RecipeWithFallback } from "./recipes.js";
 import { recordedRun, type FinishedRun, type Json, type RunPlan } from "./recorded-run.js";
-import { divisorsOf, learnedDocument, referenceFile, saveReferenceDocument } from "./reference-layouts.js";
+import { divisorsOf, learnedDocument, referenceFile } from "./reference-layouts.js";
 import { eachSeed, type RunFlags } from "./run-flags.js";
 import { compositionArtefact, weightHashes } from "./saved-composition.js";
 import { threadsOf, type ModelFlags } from "./shared-flags.js";
@@ -111,14 +111,17 @@ export function jointOptions({ setup, vectors, headHashes }: PreparedJointRun, f
 export async function jointPlan(
   prepared: PreparedJointRun,
   flags: JointFlags,
-  run: Pick<RunPlan, "command" | "path" | "label" | "seed"> & { readonly options: Readonly<Record<string, Json>> },
+  run: Pick<RunPlan, "command" | "path" | "label" | "seed"> & { readonly options: Readonly<Record<string, Json>>; readonly source: "learned" | "scalar" },
 ): Promise<RunPlan> {
   const { setup, vectors, splits } = prepared;
+  const { source, ...plan } = run;
+  const { goal, model } = setup;
   return {
-    ...run,
+    ...plan,
     flag: "--run",
+    reference: { save: flags.save, model: model.folder.name, file: referenceFile(goal, source, flags.finetuningMode) },
     options: { ...jointOptions(prepared, flags), ...run.options },
-    hashes: { ...weightHashes(setup.model, vectors), splits: await hashSplits(splits) },
+    hashes: { ...weightHashes(model, vectors), splits: await hashSplits(splits) },
     backend: setup.backend,
     flags,
   };
@@ -147,8 +150,7 @@ export async function runJointly(
   const { setup, vectors, splits } = prepared;
   const { goal, model, composition, mode } = setup;
   const options = { preset: flags.preset, ...learning, ...goal.options };
-  const plan = await jointPlan(prepared, flags, { command: goal.id, path, label: `seed ${seed}`, seed, options });
-  const file = referenceFile(goal, "learned", flags.finetuningMode);
+  const plan = await jointPlan(prepared, flags, { command: goal.id, path, label: `seed ${seed}`, seed, options, source: "learned" });
   return recordedRun(plan, remarks, terminal, async (hooks) => {
     const result = await learnJointly(setup, learning, seed, hooks);
     const { learned, zeroShot, finetuned } = result;
@@ -157,7 +159,6 @@ export async function runJointly(
       test: result.test,
       divisors: divisorsOf(goal, zeroShot, finetuned),
     });
-    if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, file, document);
     const kept =
       learned.best === null
         ? `${goal.noneKept}: the coefficients stay 0, which is the pre-trained model`
@@ -169,7 +170,7 @@ export async function runJointly(
       history: learned.history,
       splits,
       composition: compositionArtefact(model, vectors, composition, result.coefficients, { mode, seed }),
-      documents: { [file]: document },
+      reference: document,
       notes: learned.best === null ? [] : [kept],
     };
   });

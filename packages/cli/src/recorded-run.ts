@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { rawAndClamped, type AdapterArtefact, type CompositionArtefact, type DatasetSplit, type Measurements, type RunRecord } from "@atlas-tv/checkpoints";
 import { InputError, type Backend, type EpochRecord, type LearnerState, type Metrics, type ProgressSink } from "@atlas-tv/core";
 import { backendFacts, peakMemoryBytes } from "./run-facts.js";
+import { ReferenceFile } from "./reference-file.js";
 import { RunFolder } from "./run-folder.js";
 import type { RunRemarks, Terminal } from "./terminal.js";
 import { terminalProgress } from "./terminal-progress.js";
@@ -23,6 +25,8 @@ export interface RunPlan {
   readonly prefix?: string;
   /** Further files in the folder that the run writes. */
   readonly files?: readonly string[];
+  /** The result in the reference's layout: a further file in the folder, and an addition to `<save>/<model>/<file>`. */
+  readonly reference?: { readonly file: string; readonly model: string; readonly save: string | undefined };
   /** In front of its progress. */
   readonly label: string;
   readonly options: Readonly<Record<string, Json>>;
@@ -49,8 +53,8 @@ export interface RunResult {
   readonly composition?: CompositionArtefact;
   readonly splits?: readonly DatasetSplit[];
   readonly adapter?: Omit<AdapterArtefact, "composition">;
-  /** Further JSON files, by name: the layouts of the reference implementation. */
-  readonly documents?: Readonly<Record<string, unknown>>;
+  /** The content of the plan's file in the reference's layout. */
+  readonly reference?: Readonly<Record<string, unknown>>;
   readonly notes?: readonly string[];
 }
 
@@ -74,6 +78,18 @@ async function orKept<T>(work: () => Promise<T>, savedEpoch: () => number): Prom
   }
 }
 
+/** Adds what a finished run wrote in the reference's layout to the results of others. */
+async function addReference(to: ReferenceFile, document: string): Promise<void> {
+  try {
+    await to.add(document);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const kept = "the run itself is finished, and the same command with --resume adds its results";
+    const { next } = error.facts;
+    throw new InputError({ ...error.facts, next: next === undefined ? kept : `${next}; ${kept}` }, { cause: error });
+  }
+}
+
 /** One run in one folder: begun, gone on with from its saved state, or, when it is finished, read back. */
 export async function recordedRun(
   plan: RunPlan,
@@ -82,12 +98,17 @@ export async function recordedRun(
   work: (hooks: RunHooks, folder: RunFolder) => Promise<RunResult>,
 ): Promise<FinishedRun> {
   const { path, options, seed, hashes, backend, flags } = plan;
-  const { flag, prefix = "", files: further = [] } = plan;
+  const { flag, prefix = "", files: further = [], reference } = plan;
   const place = { flag, prefix, files: further };
   const folder = await RunFolder.open(path, { ...options, seed, hashes, backend: backend.id }, flags.resume, place);
+  const collected = reference?.save === undefined ? null : await ReferenceFile.open(reference.save, reference.model, reference.file);
+  const collect = async (): Promise<void> => {
+    if (collected !== null) await addReference(collected, join(folder.path, reference!.file));
+  };
   if (folder.isFinished) {
     const finished = await folder.finishedRun();
     folder.removeState();
+    await collect();
     remarks.add(`${path} was finished already`);
     return { path: folder.path, ...finished };
   }
@@ -111,9 +132,10 @@ export async function recordedRun(
   } finally {
     progress.end();
   }
-  const { zeroShot, final, history, notes = [], ...files } = result;
+  const { zeroShot, final, history, notes = [], reference: document, ...files } = result;
   const recorded = {
     ...files,
+    ...(document === undefined ? {} : { documents: { [reference!.file]: document } }),
     run: {
       command: plan.command,
       options,
@@ -129,6 +151,7 @@ export async function recordedRun(
     },
   };
   await orKept(() => folder.finish(recorded), () => savedEpoch);
+  await collect();
   return {
     path: folder.path,
     zeroShot,

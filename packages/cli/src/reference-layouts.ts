@@ -1,8 +1,5 @@
 /** JSON as the reference implementation writes it, so that scripts made for it go on working. Accuracies in [0, 1]. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { writeFileAtomically } from "@atlas-tv/checkpoints";
-import { ADDITION_METRICS, InputError, NEGATION_METRICS, type Metrics } from "@atlas-tv/core";
+import { ADDITION_METRICS, NEGATION_METRICS, type Metrics } from "@atlas-tv/core";
 import type { FinetuningMode } from "./finetuning-mode.js";
 import type { Goal } from "./goal.js";
 
@@ -123,32 +120,4 @@ export function compositionDocument(target: string, facts: CompositionFacts): Re
     ...adapters,
   ];
   return Object.fromEntries(entries.filter((entry): entry is readonly [string, number] => entry[1] !== null));
-}
-
-/**
- * Writes a document to `<save>/<model>/`, where the reference has it; entries of other targets stay.
- * @throws InputError when a file of that name is there and is no JSON object.
- */
-export async function saveReferenceDocument(
-  save: string,
-  model: string,
-  file: string,
-  document: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const path = join(save, model, file);
-  const merged = { ...readDocument(path), ...document };
-  await writeFileAtomically(path, [`${JSON.stringify(merged, null, 4)}\n`]);
-}
-
-function readDocument(path: string): Record<string, unknown> {
-  let got: string;
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-    got = "JSON that is not an object";
-  } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return {};
-    got = cause instanceof Error ? cause.message : String(cause);
-  }
-  throw new InputError({ where: path, got, expected: "a JSON object, to add results to", next: "move the file away, or give another --save" });
 }

@@ -11,7 +11,7 @@ import {
 import { compileFor, finetunedAccuracies, measureAt, type FinetunedAccuracies, type JointSetup } from "./joint-experiment.js";
 import { jointPlan, type JointFlags, type PreparedJointRun } from "./joint-run.js";
 import { recordedRun, type FinishedRun, type RunHooks } from "./recorded-run.js";
-import { divisorsOf, referenceFile, saveReferenceDocument, scalarDocument } from "./reference-layouts.js";
+import { divisorsOf, scalarDocument } from "./reference-layouts.js";
 import { compositionArtefact } from "./saved-composition.js";
 import type { RunRemarks, Terminal } from "./terminal.js";
 
@@ -83,8 +83,7 @@ export async function runScalarSearch(
   // Nothing is drawn at random; the seed is recorded as 0.
   const seed = 0;
   const options = { points: flags.points, ...goal.options };
-  const plan = await jointPlan(prepared, flags, { command: "search", path, label: goal.id, seed, options });
-  const file = referenceFile(goal, "scalar", flags.finetuningMode);
+  const plan = await jointPlan(prepared, flags, { command: "search", path, label: goal.id, seed, options, source: "scalar" });
   return recordedRun(plan, remarks, terminal, async (hooks) => {
     const finetuned = await finetunedAccuracies(setup);
     const encoder = await compileFor(setup, composition);
@@ -104,14 +103,13 @@ export async function runScalarSearch(
         test,
         divisors: divisorsOf(goal, zeroShot, finetuned),
       });
-      if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, file, document);
       return {
         zeroShot: zeroShot.test,
         final: rawAndClamped(test, goal.id === "addition" ? zeroShot.test : {}),
         history,
         splits,
         composition: compositionArtefact(model, vectors, composition, values, { mode, seed }),
-        documents: { [file]: document },
+        reference: document,
         ...(best === null ? {} : { notes: [`coefficient ${best.coefficient} is kept`] }),
       };
     } finally {

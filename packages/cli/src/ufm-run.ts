@@ -27,7 +27,7 @@ import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
 import { includesLeftovers, ufmImages, ufmRecipe } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunHooks, type RunResult } from "./recorded-run.js";
-import { compositionDocument, compositionFile, saveReferenceDocument } from "./reference-layouts.js";
+import { compositionDocument, compositionFile } from "./reference-layouts.js";
 import type { RunFlags } from "./run-flags.js";
 import { compositionArtefact, savedChoice, weightHashes } from "./saved-composition.js";
 import { threadsOf, type TargetFlags, type VectorFlags } from "./shared-flags.js";
@@ -217,9 +217,9 @@ export async function runUfm(
     seed,
     hashes: { ...weightHashes(model, vectors), splits: null },
     backend,
+    reference: { save: flags.save, model: model.folder.name, file: compositionFile(flags.finetuningMode) },
     flags,
   };
-  const file = compositionFile(flags.finetuningMode);
   const finished = await recordedRun(plan, remarks, terminal, async (hooks): Promise<RunResult> => {
     const composition = choice.create(seed);
     const { microBatch } = prepared.learning;
@@ -243,13 +243,12 @@ export async function runUfm(
         bestValidation: learned.best?.record.metrics["accuracy"] ?? null,
         test: last.accuracy,
       });
-      if (flags.save !== undefined) await saveReferenceDocument(flags.save, model.folder.name, file, document);
       return {
         zeroShot: { test: zeroShot.accuracy },
         final: rawAndClamped(final, Object.fromEntries(Object.keys(final).map((name) => [name, zeroShot.accuracy]))),
         history: learned.history,
         composition: compositionArtefact(model, spent?.sources ?? vectors, composition, spent?.coefficients(learned.last) ?? learned.last, about),
-        documents: { [file]: document },
+        reference: document,
         notes: [
           `images adapted to: ${prepared.images} of ${dataset.test.length} test images`,
           "labels used for learning: 0",

@@ -79,6 +79,26 @@ describe("a disk that is full", () => {
     }
   }, 60_000);
 
+  test("where results are collected keeps the run, whose results are added once there is room", async (context) => {
+    const mounts = privateMounts();
+    if ("missing" in mounts) context.skip(`a small file system cannot be mounted here: ${mounts.missing}`);
+    const { wrapper } = mounts as { wrapper: string[] };
+    mkdirSync(at("collected"));
+    const script = `
+      mount -t tmpfs -o size=${PAGE} tmpfs collected && head -c ${PAGE} /dev/zero > collected/filler || exit 99
+      "$@"; echo $? > "$RUN/status"
+      rm collected/filler
+      "$@" --resume 2>/dev/null; echo $? >> "$RUN/status"
+      cp -r collected "$RUN/after"`;
+    const command = ["few-shots", ...common(), "--subsample", "2", "--quiet", "--run", join(run, "run"), "--save", "collected"];
+    const { status, err } = shell(script, command, wrapper);
+    expect({ status, statuses: readFileSync(join(run, "status"), "utf8") }).toEqual({ status: 0, statuses: "2\n0\n" });
+    expect(err).toMatch(/^atlas: \S*learned_composition\.json\n {2}got: no space left on the device \(ENOSPC\)\n/);
+    expect(err).toMatch(/^ {2}next: make room there.*the run itself is finished, and the same command with --resume adds its results\n$/m);
+    const results = (...path: string[]): unknown => JSON.parse(readFileSync(join(run, ...path), "utf8"));
+    expect(results("after", "tiny", "learned_composition.json")).toEqual(results("run", "learned_composition.json"));
+  }, 60_000);
+
   test("or a limit on the size of files stops finetune at its file, and keeps the epochs that were finished", async (context) => {
     if (process.platform === "win32") context.skip("Windows has no such limit");
     const command = ["finetune", ...common(), "--lr", "1e-3", "--save"];

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readComposition, readRun, readSplits } from "@atlas-tv/checkpoints";
 import * as tf from "@tensorflow/tfjs-core";
@@ -119,6 +119,21 @@ describe("atlas negation", () => {
     const other = ["--target", at("Alpha"), "--run", `${run}-other`];
     expect(await negation("--save", at("saved"), ...other)).toMatchObject({ status: 0 });
     expect(Object.keys(json(at("saved", "tiny", "learned_negations.json")) as object)).toEqual(["Beta", "Alpha"]);
+  });
+
+  test("that is finished adds its results to the reference's file afterwards", async () => {
+    await negation();
+    expect(await negation("--resume", "--save", at("saved-later"))).toMatchObject({ status: 0 });
+    expect(json(at("saved-later", "tiny", "learned_negations.json"))).toEqual(json(join(run, "learned_negations.json")));
+    rmSync(join(run, "learned_negations.json"));
+    expectRefusal(await negation("--resume", "--save", at("saved-never")), "learned_negations.json", "no such file");
+  });
+
+  test("refuses a broken file of the reference's before it learns", async () => {
+    mkdirSync(at("saved-broken", "tiny"), { recursive: true });
+    writeFileSync(at("saved-broken", "tiny", "learned_negations.json"), "[]");
+    expectRefusal(await negation("--save", at("saved-broken")), "learned_negations.json", "a JSON object");
+    expect(filesIn(run)).toEqual([]);
   });
 
   test.each([
