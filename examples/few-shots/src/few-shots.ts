@@ -1,5 +1,5 @@
 import {
-  accuracyOf, cosineSchedule, CrossEntropyObjective, encodeAll, evaluate, headLogits, learn, Random,
+  accuracyOf, cosineSchedule, CrossEntropyObjective, encodeAll, headLogits, learn, Random,
   trainingTransform, validationTransform,
   type Accuracy, type AdapterContext, type Backend, type ClassificationHead, type CompiledEncoder, type Dataset, type ImageEncoderSpec,
   type FittedAdapter, type JointAdapter, type LabelledBatch, type LabelledFeatures, type Learned, type LearnerState, type NamedArrays, type NamedHostTensors, type Normalisation, type ProgressSink, type TaskVector,
@@ -17,16 +17,14 @@ export interface FewShotTask {
   readonly dataset: Dataset;
 }
 
-/** Chosen on the validation part of MNIST's official training set; see this example's README. */
+/** What `atlas few-shots` does by default; docs/results.md says how the rates were chosen. */
 export const RECIPE = {
   epochs: 10,
   batchSize: 64,
-  learningRate: 0.1,
   weightDecay: 0.1,
+  /** As it is chosen for so many images of every class. */
+  learningRate: (imagesPerClass: number): number => (imagesPerClass >= 16 ? 0.1 : imagesPerClass > 1 ? 0.03 : 0.01),
 } as const;
-
-/** Validation during training looks at no more images than this. */
-const VALIDATION_IMAGES = 250;
 
 const EVALUATION_BATCH = 250;
 
@@ -98,22 +96,15 @@ export async function learnFromShots(task: FewShotTask, encoder: CompiledEncoder
   const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
   const indices = oversample(shots, RECIPE.batchSize);
   const training = { source: dataset.train, indices, batchSize: RECIPE.batchSize, transform: trainingTransform({ size: spec.imageSize, normalisation, ...augmentation }), random };
-  const watched = evaluationBatches({
-    source: dataset.train,
-    indices: splits(task).validation.subarray(0, VALIDATION_IMAGES),
-    batchSize: EVALUATION_BATCH,
-    transform: validationTransform(spec.imageSize, normalisation),
-  });
   return learn({
     encoder,
     objective: joint?.objective ?? new CrossEntropyObjective(head),
     batches: (epoch) => labelledBatches({ ...training, epoch }),
     batchesPerEpoch: Math.ceil(indices.length / RECIPE.batchSize),
     epochs: joint === undefined ? epochs : 2 * epochs,
-    learningRate: RECIPE.learningRate,
+    learningRate: RECIPE.learningRate(shots.length / dataset.classNames.length),
     adamw: { weightDecay: RECIPE.weightDecay },
     schedule: cosineSchedule(),
-    evaluate: async (composed) => ({ accuracy: (await evaluate(composed, watched, head)).accuracy }),
     ...hooks,
   });
 }

@@ -20,8 +20,7 @@ const { values: flags } = parseArgs({
   options: {
     /** Default 1,4,16; with adapters, which take longer, 1,4. */
     shots: { type: "string" },
-    /** Default 1,2,3; with adapters 1,2. */
-    seeds: { type: "string" },
+    seeds: { type: "string", default: "1,2" },
     /** Tip-Adapter and LP++ too, each alone and with the coefficients. */
     adapters: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
@@ -35,7 +34,7 @@ const { shots, seeds, epochs, images } = flags.quick
   ? { shots: [4], seeds: [1], epochs: 3, images: 2000 }
   : {
       shots: numbers(flags.shots ?? (flags.adapters ? "1,4" : "1,4,16")),
-      seeds: numbers(flags.seeds ?? (flags.adapters ? "1,2" : "1,2,3")),
+      seeds: numbers(flags.seeds),
       epochs: RECIPE.epochs,
       images: Infinity,
     };
@@ -128,7 +127,8 @@ const { device, versions } = await task.backend.probe();
 const zeroShot = table.at("zero-shot", shots[0]!).mean;
 const measured = [...Object.keys(baselines), ...Object.keys(encoders), ...(flags.adapters ? [WITH_LPP, WITH_TIP] : [])].flatMap((method) => shots.map((k) => [`${method}, k = ${k}`, table.at(method, k).mean] as const));
 await writeRun(join(folder, "run.json"), {
-  command: "examples/few-shots", options: { ...RECIPE, epochs, shots, seeds, target: TARGET, validate: flags.validate }, seed: seeds.join(","),
+  command: "examples/few-shots",
+  options: { ...RECIPE, learningRate: shots.map(RECIPE.learningRate), epochs, shots, seeds, target: TARGET, validate: flags.validate }, seed: seeds.join(","),
   backend: { id: task.backend.id, device }, versions: { ...versions, node: process.versions.node },
   hashes: { base: sources.base.sha256, taskVectors: Object.fromEntries(sources.taskVectors.map(({ name, sha256 }) => [name, sha256])), splits: null },
   zeroShot: { accuracy: zeroShot }, epochs: [],

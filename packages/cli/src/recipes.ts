@@ -118,14 +118,14 @@ export function additionRecipe({ preset }: RecipeContext): Recipe {
   return preset === "default" ? { ...recipe, lr: 1e-2 } : published(preset, recipe);
 }
 
-/**
- * Few-shot learning: cosine to 0 without warm-up, three times as long on a ResNet, twice as long with a joint adapter. The
- * paper's rate of 0.1 learns few images by heart, and with one a class 0.03 does too.
- */
+/** The paper's rate of 0.1 learns fewer images than 16 a class by heart, and a single one 0.03 does too. */
+const fewShotRate = (shots: number): number => (shots >= 16 ? 0.1 : shots > 1 ? 0.03 : 0.01);
+
+/** Few-shot learning: cosine to 0 without warm-up, three times as long on a ResNet, twice as long with a joint adapter. */
 export function fewShotRecipe({ preset, family, joint = false, shots = Infinity }: RecipeContext): Recipe {
   const epochs = (family === "resnet" ? 30 : 10) * (joint ? 2 : 1);
   const recipe: Recipe = { ...PAPER, lr: 0.1, epochs, schedule: "cosine" };
-  return preset === "default" ? { ...recipe, lr: shots > 1 ? 0.03 : 0.01, batchSize: 64 } : published(preset, recipe);
+  return preset === "default" ? { ...recipe, lr: fewShotRate(shots), batchSize: 64 } : published(preset, recipe);
 }
 
 /** Learning without labels, at test time (paper, section 4.4). */

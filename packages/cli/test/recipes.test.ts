@@ -26,7 +26,7 @@ describe("the preset paper", () => {
 });
 
 describe("few-shot learning by default", () => {
-  test.each([[1, 0.01], [2, 0.03], [16, 0.03]])("takes %i images a class at a rate of %f, and as published with the preset paper", (shots, lr) => {
+  test.each([[1, 0.01], [2, 0.03], [15, 0.03], [16, 0.1]])("takes %i images a class at a rate of %f, and as published with the preset paper", (shots, lr) => {
     const context = { dataset: "MNIST", family: "vit", shots } as const;
     expect([fewShotRecipe({ preset: "default", ...context }).lr, fewShotRecipe({ preset: "paper", ...context }).lr]).toEqual([lr, 0.1]);
   });
