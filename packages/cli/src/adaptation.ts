@@ -74,7 +74,8 @@ export async function adapt(adaptation: Adaptation, evaluate?: LearnSettings<Unl
     if (hooks.signal.aborted) throw new AbortedError(`stopped before epoch ${epoch}; the state after epoch ${epoch - 1} is kept`);
     const common = { source: images, batchSize: learning.batchSize, weak, strong, random, epoch };
     if (objective.trust === undefined) return unlabelledBatches(common);
-    const trusted = objective.trust(await withComposed(encoder, coefficients, (composed) => predictAll(composed, all, head)));
+    const asked = objective.trusts === "initial" ? encoder.initialCoefficients() : coefficients;
+    const trusted = objective.trust(await withComposed(encoder, asked, (composed) => predictAll(composed, all, head)));
     if (trusted.indices.length === 0 && !warned) {
       warned = true;
       remark(`epoch ${epoch}: no trusted image among ${images.length}; learning from the others alone`);

@@ -1,6 +1,6 @@
 import { blockwise, difference, EntropyObjective, PlainBackend, Random, randomParameters, withoutLabels, type ImageSource, type LearnerState } from "@atlas-tv/core";
 import "@tensorflow/tfjs-backend-cpu";
-import { UfmObjective, ufmOptions } from "@atlas-tv/objective-ufm";
+import { plugin, UfmObjective, ufmOptions } from "@atlas-tv/objective-ufm";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
 import { adapt, adaptationGoal, type Adaptation } from "../src/adaptation.js";
@@ -93,7 +93,8 @@ test("goes on from any epoch's state to the same bytes, and leaves no tensor beh
   own.encoder.dispose();
 });
 
-test("trusts anew at the start of every epoch, by the model as it is then", async () => {
+/** What `trust` was given in each of three epochs. */
+async function askedOf(options: Parameters<typeof ufmOptions.parse>[0]): Promise<Float32Array[]> {
   const asked: Float32Array[] = [];
   class Watching extends UfmObjective {
     override trust(predictions: Parameters<UfmObjective["trust"]>[0]): ReturnType<UfmObjective["trust"]> {
@@ -101,10 +102,21 @@ test("trusts anew at the start of every epoch, by the model as it is then", asyn
       return super.trust(predictions);
     }
   }
-  const own = await setting({ objective: new Watching(head, ufmOptions.parse({ perClass: 5 })) });
+  const own = await setting({ objective: new Watching(head, ufmOptions.parse(options)) });
   await adapt(own);
   own.encoder.dispose();
   expect(asked).toHaveLength(3);
+  return asked;
+}
+
+test("trusts anew at the start of every epoch, by the model as it is then", async () => {
+  const asked = await askedOf({ perClass: 5 });
   expect(asked[0]!.length).toBe(pictures.length * CLASSES);
   expect(asked[1]).not.toEqual(asked[0]);
+});
+
+test("as released trusts the predictions of the pre-trained model in every epoch", async () => {
+  const asked = await askedOf(plugin.presets!.released);
+  expect(asked[1]).toEqual(asked[0]);
+  expect(asked[2]).toEqual(asked[0]);
 });

@@ -45,12 +45,16 @@ export interface TrustedSet {
   readonly indices: Int32Array;
   /** One class index per image. */
   readonly labels: Int32Array;
+  /** What a quarter of each batch is drawn from; an image that is named twice comes up twice as often. Default: `indices`. */
+  readonly quarter?: Int32Array;
 }
 
 /** What learning without labels minimises. */
 export interface UnsupervisedObjective extends Objective<UnlabelledBatch> {
   /** The images to trust, asked for at the start of every epoch. Absent: every image counts the same. */
   trust?(predictions: Predictions): TrustedSet;
+  /** Whose predictions `trust` is given: those of the model as it is by then (default), or always the pre-trained one's. */
+  readonly trusts?: "current" | "initial";
 }
 
 /** Registered under `TOKENS.unsupervised`; makes an objective for a run without labels. */

@@ -2,7 +2,7 @@ import {
   imageInputs, InputError,
   type EpochPlan, type ImageTransform, type Random, type TrustedSet, type UnlabelledBatch, type UnlabelledSource,
 } from "@atlas-tv/core";
-import { batchesInOrder, shuffledBatches, twoStreamBatchCount, twoStreamBatches, twoStreamShares } from "./batch-order.js";
+import { batchesInOrder, laps, shuffledBatches, twoStreamBatchCount, twoStreamBatches } from "./batch-order.js";
 import { ahead, pixelsAt } from "./image-batch.js";
 import { transformHere, type PixelRunner } from "./pixel-runner.js";
 
@@ -24,15 +24,19 @@ export interface UnlabelledBatchOptions {
 
 const NONE: TrustedSet = { indices: new Int32Array(0), labels: new Int32Array(0) };
 
-/** Which images make each batch: one trusted image to three others, or, where one kind is too few for that, the images as they come. */
+/**
+ * Which images make each batch: one of the trusted quarter to three others. Others that do not fill such a batch make one
+ * with a third as many trusted images; where one kind is missing, the images are taken as they come.
+ */
 function orderOf({ source, trusted = NONE, batchSize, random }: UnlabelledBatchOptions): Int32Array[] {
-  const isTrusted = new Set(trusted.indices);
-  const rest = Int32Array.from({ length: source.length }, (_, index) => index).filter((index) => !isTrusted.has(index));
-  if (trusted.indices.length === 0) return shuffledBatches(rest, batchSize, random);
-  if (rest.length === 0) return shuffledBatches(trusted.indices, batchSize, random);
-  if (twoStreamBatchCount(rest.length, batchSize) > 0) return twoStreamBatches(rest, trusted.indices, batchSize, random);
-  const share = trusted.indices.slice(0, twoStreamShares(batchSize).secondary);
-  return batchesInOrder(Int32Array.of(...rest, ...share), rest.length + share.length);
+  const { indices, quarter = indices } = trusted;
+  const inQuarter = new Set(quarter);
+  const rest = Int32Array.from({ length: source.length }, (_, index) => index).filter((index) => !inQuarter.has(index));
+  if (quarter.length === 0) return shuffledBatches(rest, batchSize, random);
+  if (rest.length === 0) return shuffledBatches(indices, batchSize, random);
+  if (twoStreamBatchCount(rest.length, batchSize) > 0) return twoStreamBatches(rest, quarter, batchSize, random);
+  const some = laps(quarter, Math.ceil(rest.length / 3), random.fork("secondary"));
+  return batchesInOrder(Int32Array.of(...rest, ...some), rest.length + some.length);
 }
 
 /**

@@ -71,10 +71,33 @@ describe("batches without labels", () => {
     expect(batches.flatMap(shown).sort((a, b) => a - b)).toEqual(Array.from({ length: 10 }, (_, index) => index));
   });
 
-  it("with fewer others than a share are one batch of what there is", async () => {
-    const batches = await all(options(12, [0, 1, 2, 3, 4, 5, 6, 7]));
-    expect(batches).toHaveLength(1);
-    expect(shown(batches[0]!)).toEqual([8, 9, 10, 11, 0, 1]);
+  it("with fewer others than a share are one batch of them all, a quarter of it trusted, drawn anew in every epoch", async () => {
+    const trusted = [0, 1, 2, 3, 4, 5, 6, 7];
+    const drawn: number[][] = [];
+    for (let epoch = 1; epoch <= 8; epoch++) {
+      const batches = await all(options(10, trusted, { epoch }));
+      expect(batches).toHaveLength(1);
+      const [first, second, ...more] = shown(batches[0]!);
+      expect([first, second]).toEqual([8, 9]);
+      expect(more).toHaveLength(1);
+      drawn.push(more);
+    }
+    // Of eight images that are sorted by class, not always the first.
+    expect(new Set(drawn.flat()).size).toBeGreaterThan(3);
+    const [batch] = await all(options(12, trusted));
+    expect(batch!.trusted.filter((label) => label >= 0)).toHaveLength(2);
+    expect(shown(batch!).slice(0, 4)).toEqual([8, 9, 10, 11]);
+  });
+
+  it("take the trusted quarter from what is named for it, whichever images are trusted", async () => {
+    const every = Array.from({ length: 40 }, (_, index) => index);
+    const { trusted, ...more } = options(40, every);
+    const batches = await all({ ...more, trusted: { ...trusted!, quarter: Int32Array.of(3, 3, 10, 17) } });
+    expect(batches).toHaveLength(6);
+    for (const batch of batches) {
+      expect(batch.trusted.every((label) => label >= 0)).toBe(true);
+      expect(shown(batch).filter((index) => [3, 10, 17].includes(index))).toHaveLength(2);
+    }
   });
 
   it("are the same for the same seed, epoch and trusted set, and others for another epoch", async () => {

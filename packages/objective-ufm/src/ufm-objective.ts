@@ -62,13 +62,19 @@ export const ufmOptions = z.strictObject({
   omegaEnd: z.number().min(0).max(1).default(1),
   /** Trusted images a class, at most. */
   perClass: z.int().min(0).default(MOST_PER_CLASS),
-  /** "released": every image is trusted, with its most probable class, as the released code has it. */
+  /** "released": every image is trusted, with the class that the pre-trained model finds most probable, as the released code has it. */
   selection: z.enum(["balanced", "released"]).default("balanced"),
   /** Whether trusted images, too, must exceed ω. */
   thresholdTrusted: z.boolean().default(false),
 });
 
 export type UfmOptions = z.infer<typeof ufmOptions>;
+
+/** Trusts every image, and draws a quarter of each batch from those that were selected. */
+function releasedTrust(predictions: Predictions): TrustedSet {
+  const { trusted, secondary } = releasedSelection(predictions);
+  return { ...trusted, quarter: secondary };
+}
 
 /** Unsupervised FixMatch (aTLAS, section 4.4, after Sohn et al. 2020): the images that the model trusts teach it the others. */
 export class UfmObjective implements UnsupervisedObjective {
@@ -82,9 +88,13 @@ export class UfmObjective implements UnsupervisedObjective {
     return omegaStart + (omegaEnd - omegaStart) * (step / steps);
   }
 
+  get trusts(): "current" | "initial" {
+    return this.options.selection === "released" ? "initial" : "current";
+  }
+
   trust(predictions: Predictions): TrustedSet {
     const { selection, perClass } = this.options;
-    return selection === "released" ? releasedSelection(predictions).trusted : trustedSet(predictions, trustedPerClass(predictions, perClass));
+    return selection === "released" ? releasedTrust(predictions) : trustedSet(predictions, trustedPerClass(predictions, perClass));
   }
 
   views({ weak, strong }: UnlabelledBatch): readonly View[] {
