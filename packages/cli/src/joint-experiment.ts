@@ -62,10 +62,10 @@ export function compileFor(setup: JointSetup, composition: Composition): Promise
   return backend.compile(model.spec, model.base, vectors, composition, { mode, ...(threads === undefined ? {} : { threads }) });
 }
 
-/** Accuracy of θ0 + τ on the task that τ was fine-tuned on, which normalises those of a sum; nothing for other goals. */
+/** Accuracy of θ0 + τ on the task that τ was fine-tuned on, which normalises others; nothing for a task without its own τ. */
 export async function finetunedAccuracies(setup: JointSetup): Promise<FinetunedAccuracies> {
-  const { goal, tasks, vectors } = setup;
-  if (goal.id !== "addition") return { validation: {}, test: {} };
+  const { vectors } = setup;
+  const tasks = setup.tasks.filter(({ dataset }) => vectors.some(({ name }) => name === dataset.name));
   const encoder = await compileFor(setup, isotropic());
   const validation: Record<string, number> = {};
   const test: Record<string, number> = {};
@@ -99,7 +99,7 @@ export async function measureAt(
 /** Learns one composition for several tasks, each with a slice of every batch, and measures the epoch that is kept. */
 export async function learnJointly(setup: JointSetup, learning: Learning, seed: number, hooks: RunHooks): Promise<JointResult> {
   const { goal, tasks, composition } = setup;
-  const finetuned = await finetunedAccuracies(setup);
+  const finetuned = goal.id === "addition" ? await finetunedAccuracies(setup) : { validation: {}, test: {} };
   const encoder = await compileFor(setup, composition);
   try {
     const start = encoder.initialCoefficients();

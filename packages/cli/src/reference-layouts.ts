@@ -22,10 +22,10 @@ interface Parts {
 
 /** What the parts of a document are made of. */
 export interface ReferenceFacts {
-  /** Each epoch, or each point of the grid, on validation images. */
-  readonly validation: readonly { readonly coefficient?: number; readonly metrics: Metrics }[];
+  /** Each epoch, or each point of the grid in order, on validation images. */
+  readonly validation: readonly { readonly metrics: Metrics }[];
   readonly test: Metrics;
-  /** What accuracies are divided by, by task: fine-tuned ones for addition, zero-shot ones for negation. */
+  /** What accuracies are divided by, by task: fine-tuned ones for addition and the scalar baseline, zero-shot ones for learned negation. */
   readonly divisors: Parts;
 }
 
@@ -74,23 +74,35 @@ export function learnedDocument(goal: Goal, { validation, test, divisors }: Refe
   };
 }
 
+/** The points of `numpy.linspace(0, 1, count)` as Python writes them: by these texts the reference's scripts look results up. */
+function gridKeys(count: number): string[] {
+  const step = 1 / (count - 1);
+  return Array.from({ length: count }, (_, i) => {
+    const value = i === count - 1 ? 1 : i * step;
+    return Number.isInteger(value) ? value.toFixed(1) : String(value);
+  });
+}
+
 /** The content of the reference's file for the scalar baseline: the validation accuracies by coefficient. */
 export function scalarDocument(goal: Goal, { validation, test, divisors }: ReferenceFacts): Record<string, unknown> {
   const means = ["avg_top1", "avg_normalized_top1"] as const;
+  const keys = gridKeys(validation.length);
+  const byCoefficient = (point: (metrics: Metrics) => Record<string, number>): Record<string, Record<string, number>> =>
+    Object.fromEntries(validation.map(({ metrics }, i) => [keys[i]!, point(metrics)]));
   if (goal.id === "negation") {
-    const [target = ""] = goal.tasks;
+    const [target = "", control = ""] = goal.tasks;
     const { target: targetMetric, control: controlMetric } = NEGATION_METRICS;
-    const point = (metrics: Metrics): Record<string, number> =>
-      Object.fromEntries(goal.tasks.map((task) => [`${task}Val:top1`, goal.accuracy(metrics, task)]));
-    const val = Object.fromEntries(validation.map(({ coefficient, metrics }) => [String(coefficient), point(metrics)]));
+    // The means are over the target alone: the control has no fine-tuned model.
+    const val = byCoefficient((metrics) => {
+      const [top1, kept] = [goal.accuracy(metrics, target), goal.accuracy(metrics, control)];
+      const normalised = top1 / divisors.validation[target]!;
+      return { [`${target}Val:top1`]: top1, [`${control}Val:top1`]: kept, [`${target}Val:normalized_top1`]: normalised, [means[1]]: normalised, [means[0]]: top1 };
+    });
     return { [target]: { test: test[targetMetric], test_control: test[controlMetric], val } };
   }
-  const points = validation.map(({ coefficient, metrics }) => {
-    return [String(coefficient), withMeans(goal, metrics, divisors.validation, "Val", "normalized", means)];
-  });
   return {
     test: withMeans(goal, test, divisors.test, "", "normalized", means),
-    val: Object.fromEntries(points) as Record<string, unknown>,
+    val: byCoefficient((metrics) => withMeans(goal, metrics, divisors.validation, "Val", "normalized", means)),
   };
 }
 

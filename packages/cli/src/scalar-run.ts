@@ -11,7 +11,7 @@ import {
 import { compileFor, finetunedAccuracies, measureAt, type FinetunedAccuracies, type JointSetup } from "./joint-experiment.js";
 import { jointPlan, type JointFlags, type PreparedJointRun } from "./joint-run.js";
 import { recordedRun, type FinishedRun, type RunHooks } from "./recorded-run.js";
-import { divisorsOf, scalarDocument } from "./reference-layouts.js";
+import { scalarDocument } from "./reference-layouts.js";
 import { compositionArtefact } from "./saved-composition.js";
 import type { RunRemarks, Terminal } from "./terminal.js";
 
@@ -101,7 +101,7 @@ export async function runScalarSearch(
       const document = scalarDocument(goal, {
         validation: trials,
         test,
-        divisors: divisorsOf(goal, zeroShot, finetuned),
+        divisors: finetuned,
       });
       return {
         zeroShot: zeroShot.test,

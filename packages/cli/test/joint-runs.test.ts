@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { readComposition, readRun, readSplits } from "@atlas-tv/checkpoints";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { closeTo } from "../../core/test/fixture-files.js";
 import { EXIT } from "../src/failure.js";
 import { atlas, filesIn, interrupted, temporaryFolder, type Ended } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
@@ -198,8 +199,34 @@ describe("atlas search", () => {
     expect(epochs).toHaveLength(21);
     expect(new Set([...coefficients["coef"]!].map((value) => value + 0))).toEqual(new Set([Math.fround((sign * kept) / 20) + 0]));
     const document = json(join(run, file)) as Record<string, { val?: object }>;
-    const points = goal === "negation" ? document["Beta"]!.val : document["val"];
-    expect(Object.keys(points!).map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 21 }, (_, i) => i / 20));
+    const points = (goal === "negation" ? document["Beta"]!.val : document["val"]) as Record<string, Record<string, number>>;
+    // As Python writes numpy.linspace(0, 1, 21), by which the reference's scripts look points up.
+    expect(Object.keys(points)).toEqual([
+      "0.0", "0.05", "0.1", "0.15000000000000002", "0.2", "0.25", "0.30000000000000004", "0.35000000000000003", "0.4", "0.45", "0.5",
+      "0.55", "0.6000000000000001", "0.65", "0.7000000000000001", "0.75", "0.8", "0.8500000000000001", "0.9", "0.9500000000000001", "1.0",
+    ]);
+    const names = goal === "negation" ? ["Beta"] : ["Alpha", "Beta"];
+    const measured = goal === "negation" ? ["Beta", "Gamma"] : names;
+    for (const point of Object.values(points)) {
+      expect(Object.keys(point).sort()).toEqual([
+        ...measured.map((name) => `${name}Val:top1`), ...names.map((name) => `${name}Val:normalized_top1`), "avg_normalized_top1", "avg_top1",
+      ].sort());
+      closeTo(point["avg_top1"]!, names.reduce((sum, name) => sum + point[`${name}Val:top1`]! / names.length, 0), 1e-12);
+      closeTo(point["avg_normalized_top1"]!, names.reduce((sum, name) => sum + point[`${name}Val:normalized_top1`]! / names.length, 0), 1e-12);
+    }
+  });
+
+  test("divides the target's accuracies by those of its fine-tuned model, for negation as for addition", async () => {
+    const finetuned = async (goal: "negation" | "addition"): Promise<number> => {
+      const place = `${run}-${goal}`;
+      expect(await search(goal, "--points", "2", "--run", place)).toMatchObject({ status: 0 });
+      const document = json(join(place, `${goal}s.json`)) as Record<string, { val: Record<string, Record<string, number>> }> & { val: Record<string, Record<string, number>> };
+      const start = (goal === "negation" ? document["Beta"]!.val : document.val)["0.0"]!;
+      return start["BetaVal:top1"]! / start["BetaVal:normalized_top1"]!;
+    };
+    const accuracy = await finetuned("addition");
+    expect(accuracy).toBeGreaterThan(0);
+    closeTo(await finetuned("negation"), accuracy, 1e-12);
   });
 
   test("that is finished is read back", async () => {
