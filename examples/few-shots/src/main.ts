@@ -18,7 +18,7 @@ const WITH_TIP = "aTLAS with Tip-Adapter";
 
 const { values: flags } = parseArgs({
   options: {
-    /** Default 1,4,16; with adapters, which take longer, 1,4. */
+    /** Default 1,4,16; with adapters, which take longer, 4. */
     shots: { type: "string" },
     seeds: { type: "string", default: "1,2" },
     /** Tip-Adapter and LP++ too, each alone and with the coefficients. */
@@ -33,7 +33,7 @@ const numbers = (text: string): number[] => text.split(",").map(Number);
 const { shots, seeds, epochs, images } = flags.quick
   ? { shots: [4], seeds: [1], epochs: 3, images: 2000 }
   : {
-      shots: numbers(flags.shots ?? (flags.adapters ? "1,4" : "1,4,16")),
+      shots: numbers(flags.shots ?? (flags.adapters ? "4" : "1,4,16")),
       seeds: numbers(flags.seeds),
       epochs: RECIPE.epochs,
       images: Infinity,
