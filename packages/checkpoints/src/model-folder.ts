@@ -10,7 +10,7 @@ import { describeFolder, findModelConfig, findWeights, isFolder } from "./checkp
 import { FORMATS } from "./file-kind.js";
 import { parseJsonBytes } from "./model-config.js";
 import { BASE, decodeHead, fileOf, holdsVector, SUFFIX, taskFile, unknownTask, type FineTuning } from "./model-layout.js";
-import { loadBase, loadTaskVector, taskVectorFromCheckpoints } from "./model-weights.js";
+import { loadBase, loadTaskVector, taskVectorFromCheckpoints, type WantedBlocks } from "./model-weights.js";
 
 const accuraciesSchema = z.record(z.string(), z.number());
 
@@ -34,7 +34,8 @@ export interface ModelFolder {
   /** The file a task vector is read from: that of a task, or of any fine-tuned model or task vector given by its path. */
   taskPath(task: string): string;
   base(spec: EncoderSpec): Promise<NamedHostTensors>;
-  taskVector(task: string, spec: EncoderSpec): Promise<TaskVector>;
+  /** @param only the blocks that are wanted; default all. */
+  taskVector(task: string, spec: EncoderSpec, only?: WantedBlocks): Promise<TaskVector>;
   /** The saved zero-shot head of a data set; null when there is none. */
   head(task: string): Promise<ClassificationHead | null>;
   /** `zeroshot_accuracies.json` or `ft_accuracies.json`, by task; empty when the file is absent. */
@@ -101,12 +102,12 @@ export function openModelFolder(path: string, fineTuning: FineTuning = "standard
     basePath,
     taskPath,
     base: (spec) => readCheckpoint(basePath, ({ tensors }) => loadBase(spec, tensors, basePath)),
-    taskVector: (task, spec) => {
+    taskVector: (task, spec, only) => {
       const from = taskPath(task);
       return readCheckpoint(from, ({ format, tensors }) =>
         format === FORMATS.taskVector || holdsVector(from)
-          ? loadTaskVector(spec, tensors, from, task)
-          : readCheckpoint(basePath, (base) => taskVectorFromCheckpoints(task, spec, base.tensors, tensors, "F16")));
+          ? loadTaskVector(spec, tensors, from, task, only)
+          : readCheckpoint(basePath, (base) => taskVectorFromCheckpoints(task, spec, base.tensors, tensors, "F16", only)));
     },
     head: async (task) => {
       const file = fileOf(join(folder, `head_${task}${SUFFIX}`), existsSync);

@@ -10,6 +10,9 @@ import { linearisedParameters } from "./linearised-tensors.js";
 import { lowRankBlock, separateFactors, withFactors } from "./low-rank-blocks.js";
 import type { WritableTensors } from "./safetensors-writer.js";
 
+/** Which blocks of a task vector to read; default all. */
+export type WantedBlocks = ReadonlySet<string>;
+
 const DAMAGED = "the file is damaged or its training diverged: take another checkpoint";
 
 async function readFinite(tensor: StoredTensor, name: string, where: string): Promise<HostTensor> {
@@ -37,13 +40,15 @@ export async function loadBase(spec: EncoderSpec, dict: StateDict, where: string
  * @param name of the task vector, which messages and plots show; default the name of the file.
  * @throws InputError as `loadBase`.
  */
-export async function loadTaskVector(spec: EncoderSpec, dict: StateDict, where: string, name = where): Promise<TaskVector> {
+export async function loadTaskVector(spec: EncoderSpec, dict: StateDict, where: string, name = where, only?: WantedBlocks): Promise<TaskVector> {
+  const isWanted = (block: string): boolean => only?.has(block) ?? true;
   const { full, factors } = separateFactors(dict, where);
   // A file of factors alone has no block to match.
   const blocks = full.size === 0 && factors.size > 0 ? full : matchBlocks(spec, full, where, { partial: true }).blocks;
   const loaded = new Map<string, TaskVectorBlock>();
-  for (const [block, tensor] of blocks) loaded.set(block, await readFinite(tensor, block, where));
+  for (const [block, tensor] of blocks) if (isWanted(block)) loaded.set(block, await readFinite(tensor, block, where));
   for (const [block, { left, right }] of factors) {
+    if (!isWanted(block)) continue;
     const own = [await readFinite(left, `${block}.lora_left`, where), await readFinite(right, `${block}.lora_right`, where)] as const;
     loaded.set(block, lowRankBlock(spec, block, ...own, where));
   }
@@ -61,6 +66,7 @@ export async function taskVectorFromCheckpoints(
   base: StateDict,
   finetuned: StateDict,
   storage: Storage = "F16",
+  only?: WantedBlocks,
 ): Promise<FullTaskVector> {
   const whereBase = `base model of "${name}"`;
   const whereFinetuned = `fine-tuned model "${name}"`;
@@ -69,7 +75,7 @@ export async function taskVectorFromCheckpoints(
   const from = (partial ? matchBlocks(spec, finetuned, whereFinetuned, { partial, part: "params0" }) : matchBlocks(spec, base, whereBase)).blocks;
   const to = matchBlocks(spec, finetuned, whereFinetuned, { partial }).blocks;
   const blocks = new Map<string, HostTensor>();
-  for (const { name: block } of spec.blocks) {
+  for (const { name: block } of spec.blocks.filter(({ name: own }) => only?.has(own) ?? true)) {
     const before = new Map([[block, await readFinite(from.get(block)!, block, whereBase)]]);
     const after = new Map([[block, await readFinite(to.get(block)!, block, whereFinetuned)]]);
     const step = difference(name, before, after, storage).blocks.get(block)!;

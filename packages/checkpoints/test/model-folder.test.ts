@@ -40,6 +40,16 @@ test("tasks are the folders that hold a fine-tuned model or a task vector", asyn
   }
 });
 
+test("of a task vector no more blocks are read than are wanted", async () => {
+  await writeSafetensorsFile(join(task("DTD"), "finetuned.safetensors"), model(3));
+  await writeTaskVector(join(task("Cars"), "task_vector.safetensors"), { name: "Cars", blocks: model(0.5) });
+  const opened = openModelFolder(folder);
+  for (const name of ["Cars", "DTD"]) {
+    const { blocks } = await opened.taskVector(name, tinyVit, new Set(["visual.proj", "visual.conv1.weight"]));
+    expect([...blocks.keys()].sort()).toEqual(["visual.conv1.weight", "visual.proj"]);
+  }
+});
+
 test("an unknown task is refused; the message lists those there are", async () => {
   await writeSafetensorsFile(join(task("DTD"), "finetuned.safetensors"), model(3));
   expect(() => openModelFolder(folder).taskPath("Dtd")).toThrow("one of DTD");

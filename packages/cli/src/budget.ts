@@ -98,7 +98,7 @@ export interface BudgetContext {
 }
 
 function sourceOf({ model, listed }: BudgetContext): TaskVectorSource {
-  return { names: listed.map(({ name }) => name), load: (index) => model.folder.taskVector(listed[index]!.name, model.spec) };
+  return { names: listed.map(({ name }) => name), load: (index, only) => model.folder.taskVector(listed[index]!.name, model.spec, only) };
 }
 
 function meanOf(encoder: CompiledEncoder, images: BudgetGoal<never>["images"]): Promise<Float32Array> {
@@ -141,7 +141,7 @@ async function choose<B>(rule: BudgetRule, budget: number, goal: BudgetGoal<B>, 
   }
 }
 
-/** Chooses b of the listed vectors, or of their blocks, and loads those; at no moment are more than b whole vectors held. */
+/** Chooses b of the listed vectors, or of their blocks, and loads those; at no moment are more than b vectors held. */
 export async function spendBudget<B>(
   { budget, select }: { readonly budget: number; readonly select: BudgetRule },
   goal: BudgetGoal<B>,

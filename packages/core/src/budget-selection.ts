@@ -16,7 +16,8 @@ export type BudgetRule = (typeof BUDGET_RULES)[number];
 export interface TaskVectorSource {
   /** n */
   readonly names: readonly string[];
-  load(index: number): Promise<TaskVector>;
+  /** @param only the blocks that are wanted; default all. */
+  load(index: number, only?: ReadonlySet<string>): Promise<TaskVector>;
 }
 
 /**
@@ -134,7 +135,7 @@ export async function gradientScores<B>(options: GradientScoreOptions<B>): Promi
   return scores;
 }
 
-/** The b vectors of a choice, from vectors that are read one at a time and of which only the chosen blocks are kept. */
+/** The b vectors of a choice, from vectors of which only the chosen blocks are read: never are more than b vectors held. */
 export async function loadChosen(
   choice: BudgetChoice,
   blocks: readonly BlockSpec[],
@@ -142,7 +143,8 @@ export async function loadChosen(
 ): Promise<TaskVector[]> {
   const rows = choice.map(() => new Map<string, TaskVectorBlock>());
   for (const index of sourcesOf(choice)) {
-    const vector = await vectors.load(index);
+    const chosen = blocks.filter((_, j) => choice.some((row) => row[j] === index)).map(({ name }) => name);
+    const vector = await vectors.load(index, new Set(chosen));
     choice.forEach((row, k) => {
       blocks.forEach(({ name }, j) => {
         const own = row[j] === index ? vector.blocks.get(name) : undefined;

@@ -18,15 +18,20 @@ const m = spec.blocks.length;
 const base = randomParameters(spec, new Random("base"));
 const all = Array.from({ length: 5 }, (_, i) => difference(`tv${i}`, base, randomParameters(spec, new Random(i)), "F32"));
 
-/** The vectors one at a time, and how many times each was read. */
-function source(): TaskVectorSource & { reads: number[] } {
+/** The vectors one at a time, which were read, and how many blocks of them. */
+function source(): TaskVectorSource & { reads: number[]; blocks: number[] } {
   const reads: number[] = [];
+  const blocks: number[] = [];
   return {
     names: all.map(({ name }) => name),
     reads,
-    load: (index) => {
+    blocks,
+    load: (index, only) => {
+      const { name, blocks: whole } = all[index]!;
+      const read = new Map([...whole].filter(([block]) => only?.has(block) ?? true));
       reads.push(index);
-      return Promise.resolve(all[index]!);
+      blocks.push(read.size);
+      return Promise.resolve({ name, blocks: read });
     },
   };
 }
@@ -67,6 +72,8 @@ describe("the vectors of a choice", () => {
     const vectors = source();
     const [mixed, whole] = (await loadChosen(choice, spec.blocks, vectors)) as [TaskVector, TaskVector];
     expect(vectors.reads).toEqual([1, 3, 4]);
+    // Of the mixed vector's two sources the half that is chosen: at no moment more than two vectors' blocks.
+    expect(vectors.blocks).toEqual([Math.floor(m / 2), Math.ceil(m / 2), m]);
     spec.blocks.forEach(({ name }, j) => expect(mixed.blocks.get(name), name).toBe(all[choice[0]![j]!]!.blocks.get(name)));
     expect([mixed.name, whole.name]).toEqual(["mixed 1", "tv4"]);
   });
