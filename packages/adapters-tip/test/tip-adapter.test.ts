@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { closeTo } from "../../core/test/fixture-files.js";
 import "../../core/test/plain-backends.js";
-import { plugin, tipAdapter, tipOptions } from "../src/index.js";
+import { initialCache, plugin, restoredCache, tipAdapter, tipOptions } from "../src/index.js";
 
 const CLASSES = 4;
 const WIDTH = 8;
@@ -63,6 +63,21 @@ describe("Tip-Adapter on frozen features", () => {
     const again = (await tipAdapter.fit(context())).state();
     expect(tf.memory().numTensors).toBe(before);
     expect(again).toEqual(first);
+  });
+
+  it("moves keys, and β and α, each at its own rate", async () => {
+    const moved = async (options: Record<string, unknown>): Promise<{ keys: number; scales: number }> => {
+      const [start, { keys, betaAlpha }] = [initialCache(shots), restoredCache((await tipAdapter.fit(context({ options: { epochs: 1, ...options } }))).state(), head)];
+      const largest = (a: Float32Array, b: Float32Array): number => Math.max(...a.map((value, i) => Math.abs(value - b[i]!)));
+      return { keys: largest(keys, start.keys), scales: largest(betaAlpha, start.betaAlpha) };
+    };
+    // Ten steps of AdamW on a cosine go 5.5 times the rate at most, and about as far where the gradient keeps its sign.
+    const [alike, slow, fast] = [await moved({}), await moved({ scaleLearningRate: 1e-5 }), await moved({ scaleLearningRate: 0.1 })];
+    for (const { keys } of [alike, slow, fast]) expect(Math.abs(keys - 5e-3)).toBeLessThan(1.5e-3);
+    for (const [{ scales }, rate] of [[alike, 1e-3], [slow, 1e-5], [fast, 0.1]] as const) {
+      expect(scales / rate).toBeGreaterThan(2);
+      expect(scales / rate).toBeLessThan(6);
+    }
   });
 
   it("takes shots of which a class, the last one too, has none", async () => {

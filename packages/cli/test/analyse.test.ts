@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cosineMatrix } from "@atlas-tv/core";
-import { openModelFolder } from "@atlas-tv/checkpoints";
+import { cosineMatrix, sizeOf, type HostTensor } from "@atlas-tv/core";
+import { openModelFolder, writeTaskVector } from "@atlas-tv/checkpoints";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Analysis } from "../src/analysis-run.js";
@@ -58,5 +58,18 @@ describe("atlas analyse", () => {
     expect([images, scale]).toEqual([{ Alpha: 12, Beta: 12, Gamma: 12 }, 2]);
     expect(errors.flat().some((value) => value !== null && value > 0 && value <= 1)).toBe(true);
     expect(filesIn(at("out"))).toContain("disentanglement.svg");
+  });
+
+  test("adds the second vector to the first: zeros change no label, and beside zeros the labels are those of the pre-trained model", async () => {
+    await writeTinyModel(at("still", "tiny"));
+    const zeros = new Map(SPEC.blocks.map(({ name, shape }): [string, HostTensor] => [name, { dtype: "F32", shape, data: new Float32Array(sizeOf(shape)) }]));
+    await writeTaskVector(at("still", "tiny", "GammaVal", "task_vector.safetensors"), { name: "Gamma", blocks: zeros });
+    for (const name of TASKS) writePictures(at("still-data", name), ["red", "green"], { test: 10 });
+    const measure = ["--disentanglement", "--data-location", at("still-data"), "--scale", "2", "--out", at("still-out")];
+    expect(await atlas("analyse", "--checkpoints", at("still"), "--model", "tiny", ...measure)).toMatchObject({ status: 0 });
+    const { disentanglement } = JSON.parse(readFileSync(at("still-out", "analysis.json"), "utf8")) as Analysis;
+    const [[, , alphaAndZero], [, , betaAndZero], [zeroAndAlpha, zeroAndBeta]] = disentanglement!.errors as number[][] as [number[], number[], number[]];
+    expect([alphaAndZero, betaAndZero]).toEqual([0, 0]);
+    expect(Math.max(zeroAndAlpha!, zeroAndBeta!)).toBeGreaterThan(0);
   });
 });

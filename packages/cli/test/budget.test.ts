@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { readComposition, readRun } from "@atlas-tv/checkpoints";
+import { openModelFolder, readComposition, readRun, writeTaskVector } from "@atlas-tv/checkpoints";
+import { widen, type HostTensor } from "@atlas-tv/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { atlas, filesIn, temporaryFolder, type Ended } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
@@ -66,6 +67,26 @@ describe("few-shots --budget", () => {
     for (const name of TASKS) writePictures(at("data", name), ["blue", "red"]);
     expect(await fewShots("--budget", "1", "--select", "features", "--data-location", at("data"), "--run", `${run}-found`)).toMatchObject({ status: 0 });
     expectRefusal(await fewShots("--budget", "1", "--select", "features"), /data set "(Alpha|Beta|Gamma)"/);
+  });
+
+  test.each(TASKS)("by features takes the vector whose data set shows what the target shows: %s", async (alike) => {
+    for (const name of TASKS) writePictures(at(alike, name), name === alike ? ["blue", "green", "red"] : ["blue", "blue again"], { train: 20 });
+    expect(await fewShots("--budget", "1", "--select", "features", "--data-location", at(alike))).toMatchObject({ status: 0 });
+    expect((await readComposition(join(run, "composition.safetensors"))).taskVectors.map(({ name }) => name)).toEqual([alike]);
+  });
+
+  test.each(["gradient", "blockwise"])("by %s takes the vector that the loss depends on more", async (select) => {
+    const whole = await openModelFolder(at("models", "tiny")).taskVector("Alpha", SPEC);
+    const faint = new Map([...whole.blocks].map(([name, block]): [string, HostTensor] => {
+      return [name, { dtype: "F32", shape: block.shape, data: widen(block).map((value) => value / 1000) }];
+    }));
+    await writeTaskVector(at("faint.safetensors"), { name: "faint", blocks: faint });
+    for (const candidates of [[at("faint.safetensors"), "Alpha"], ["Alpha", at("faint.safetensors")]]) {
+      const place = `${run}-${candidates.indexOf("Alpha")}`;
+      const flags = ["--budget", "1", "--select", select, "--task-vectors", candidates.join(), "--run", place];
+      expect(await fewShots(...flags)).toMatchObject({ status: 0 });
+      expect((await readComposition(join(place, "composition.safetensors"))).taskVectors.map(({ name }) => name)).toEqual(["Alpha"]);
+    }
   });
 
   test("refuses more than there are, and blocks of their own without coefficients of their own", async () => {

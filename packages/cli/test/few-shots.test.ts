@@ -64,7 +64,8 @@ describe("a run", () => {
       backend: { id: "cpu" },
       options: { target: "swatches", subsample: "2", taskVectors: TASKS },
     });
-    expect(record.epochs.map(({ epoch }) => epoch)).toEqual([1, 2]);
+    // Six images in batches of eight: repeated 14 times, so that an epoch has at least ten batches.
+    expect(record.epochs.map(({ epoch, step }) => [epoch, step])).toEqual([[1, 11], [2, 22]]);
     expect(record.notes).toContain("labels used for learning: 6");
     const [split] = await readSplits(join(run, "splits.json"));
     expect(split!.shots[0]!.indices).toHaveLength(6);

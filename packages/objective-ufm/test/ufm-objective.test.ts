@@ -50,6 +50,26 @@ describe("ω", () => {
   });
 });
 
+describe("the objective", () => {
+  // Unit features times this head: the weak view's prediction is 9 to 1, the strong view's is even.
+  const head = { name: "two", classNames: ["a", "b"], width: 2, weight: Float32Array.of(Math.log(9), 0, 0, Math.log(9)) };
+  const objective = new UfmObjective(head, ufmOptions.parse({ exponent: 1, confidence: "raw", omegaStart: 0.8, omegaEnd: 1 }));
+  const [weak, strong] = [{ data: Float32Array.of(1), shape: [1, 1] }, { data: Float32Array.of(2), shape: [1, 1] }];
+  const batch = { weak, strong, trusted: Int32Array.of(-1) };
+
+  it("looks at the weak view without a gradient, and at the strong one with", () => {
+    expect(objective.views(batch)).toEqual([{ ...weak, gradient: false }, strong]);
+  });
+
+  it("teaches the strong view what the weak one says, as long as that exceeds ω of the step", () => {
+    const lossAt = (step: number): number => tf.tidy(() =>
+      objective.loss([tf.tensor2d([[2, 0]]), tf.tensor2d([[1, 1]])], batch, {}, { step, steps: 10, epoch: 1 }).dataSync()[0]!);
+    closeTo(lossAt(0), Math.log(2), 1e-6);
+    closeTo(lossAt(4), Math.log(2), 1e-6);
+    expect(lossAt(6)).toBe(0);
+  });
+});
+
 describe("the trusted set", () => {
   const predictions = (rows: number[][]): Predictions => ({ probabilities: Float32Array.from(rows.flat()), classes: rows[0]!.length });
 
