@@ -69,10 +69,12 @@ describe("the command lines of docs/reproduction.md, on checkpoints and pictures
     expect(epochs.length).toBe(args.includes("--no-compose") ? 0 : args[0] === "search" ? 2 : 1);
   });
 
-  it("add their results to the files of the released code", () => {
+  it("add their results to the files of the released code, those of every number of shots to their own", () => {
     const written = filesIn(join("checkpoints", "ViT-B-32")).filter((name) => name.endsWith(".json"));
-    expect(written).toEqual(["additions.json", "learned_additions.json", "learned_composition.json", "learned_negations.json", "negations.json"]);
-    const composition = JSON.parse(readFileSync(join("checkpoints", "ViT-B-32", "learned_composition.json"), "utf8")) as object;
-    expect(Object.keys(composition)).toEqual(expect.arrayContaining(["Cars", "Cars_tip", "Cars_lpp"]));
+    expect(written).toEqual(["additions.json", "learned_additions.json", "learned_negations.json", "negations.json"]);
+    const keys = (...folder: string[]): string[] =>
+      Object.keys(JSON.parse(readFileSync(join("results", ...folder, "ViT-B-32", "learned_composition.json"), "utf8")) as object);
+    expect(keys("1-shots")).toEqual(expect.arrayContaining(["Cars", "Cars_tip", "Cars_lpp"]));
+    expect(keys("test-time")).toContain("Cars");
   });
 });

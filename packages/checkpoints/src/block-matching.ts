@@ -1,4 +1,4 @@
-import { buffersOf, InputError, sameShape, type EncoderSpec, type HostTensor, type StateDict, type StoredTensor } from "@atlas-tv/core";
+import { buffersOf, InputError, sameShape, type BlockKind, type EncoderSpec, type HostTensor, type StateDict, type StoredTensor } from "@atlas-tv/core";
 import { canonicalTensors } from "./canonical-tensors.js";
 import { linearisedParameters, namedParameters, type LinearisedPart } from "./linearised-tensors.js";
 import { describeTensors } from "./tensors-description.js";
@@ -23,6 +23,7 @@ const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 interface Part {
   readonly name: string;
   readonly shape: readonly number[];
+  readonly kind?: BlockKind;
 }
 
 /** What a model needs from a file: its blocks in order, then its buffers. */
@@ -38,6 +39,8 @@ function isOfAnotherTower(spec: EncoderSpec, name: string): boolean {
 export interface MatchOptions {
   /** Blocks may be missing (task vectors, where a missing block is zero); buffers are not looked for. Default false. */
   readonly partial?: boolean;
+  /** The text side's leftover blocks may be missing: of a fine-tuned image encoder, which left them as they were. Default false. */
+  readonly imageAlone?: boolean;
   /** Of a linearised model: its trained parameters, or those it was linearised at. Default `params`. */
   readonly part?: LinearisedPart;
 }
@@ -72,17 +75,17 @@ function counts(differences: readonly { readonly kind: string }[]): string {
  * @throws InputError that counts the differences and names the first three, or says what the file is if it is no model.
  */
 export function matchBlocks(spec: EncoderSpec, dict: StateDict, where: string, options: MatchOptions = {}): MatchedBlocks {
-  const { partial = false, part = "params" } = options;
+  const { partial = false, imageAlone = false, part = "params" } = options;
   const tensors = named(spec, dict, where, part);
   const buffers: readonly Part[] = buffersOf(spec);
   const differences: { kind: string; text: string }[] = [];
 
   const find = (parts: readonly Part[], optional: boolean): Map<string, StoredTensor> => {
     const found = new Map<string, StoredTensor>();
-    for (const { name, shape } of parts) {
+    for (const { name, shape, kind } of parts) {
       const tensor = tensors.get(name);
       if (tensor === undefined) {
-        if (!optional) differences.push({ kind: "missing", text: `"${name}" is missing` });
+        if (!optional && !(imageAlone && kind === "leftover")) differences.push({ kind: "missing", text: `"${name}" is missing` });
       } else if (!sameShape(tensor.shape, shape)) {
         differences.push({ kind: "wrongly shaped", text: `"${name}" is ${shapeText(tensor.shape)} instead of ${shapeText(shape)}` });
       } else {

@@ -57,7 +57,8 @@ export async function loadTaskVector(spec: EncoderSpec, dict: StateDict, where: 
 
 /**
  * τ = fine-tuned − base, in float32 and then stored as asked, one block at a time: at no moment are two models held. Of a
- * linearised model's file, which holds both, τ = params − params0.
+ * linearised model's file, which holds both, τ = params − params0. The text side's leftover blocks are zero where the
+ * fine-tuned file holds the image encoder alone.
  * @throws InputError as `loadBase`, and when a difference does not fit into a half float.
  */
 export async function taskVectorFromCheckpoints(
@@ -73,9 +74,9 @@ export async function taskVectorFromCheckpoints(
   // A linearised model's file holds the parameters that it was linearised at beside the trained ones, and no buffers.
   const partial = linearisedParameters(canonicalTensors(finetuned, whereFinetuned), "params0") !== null;
   const from = (partial ? matchBlocks(spec, finetuned, whereFinetuned, { partial, part: "params0" }) : matchBlocks(spec, base, whereBase)).blocks;
-  const to = matchBlocks(spec, finetuned, whereFinetuned, { partial }).blocks;
+  const to = matchBlocks(spec, finetuned, whereFinetuned, { partial, imageAlone: true }).blocks;
   const blocks = new Map<string, HostTensor>();
-  for (const { name: block } of spec.blocks.filter(({ name: own }) => only?.has(own) ?? true)) {
+  for (const { name: block } of spec.blocks.filter(({ name: own }) => to.has(own) && (only?.has(own) ?? true))) {
     const before = new Map([[block, await readFinite(from.get(block)!, block, whereBase)]]);
     const after = new Map([[block, await readFinite(to.get(block)!, block, whereFinetuned)]]);
     const step = difference(name, before, after, storage).blocks.get(block)!;

@@ -118,6 +118,15 @@ describe("a task vector", () => {
     expect(widen(wide.blocks.get("visual.proj")!)[0]).toBe(1e6);
   });
 
+  test("of an image encoder alone has no leftover blocks, which it leaves as they are", async () => {
+    const leftover = { name: "text_projection", shape: [2, 2], kind: "leftover", role: "weight", layer: null } as const;
+    const spec = { ...tinyVit, blocks: [...tinyVit.blocks, leftover] };
+    const vector = await taskVectorFromCheckpoints("task", spec, dictOf(spec.blocks, () => 1), dictOf(blocks, () => 2));
+    expect([...vector.blocks.keys()]).toEqual(blocks.map(({ name }) => name));
+    expect(await messageOf(taskVectorFromCheckpoints("task", spec, dictOf(spec.blocks), dictOf(spec.blocks.slice(1))))).toContain(blocks[0]!.name);
+    expect(await messageOf(taskVectorFromCheckpoints("task", spec, dictOf(blocks), dictOf(blocks)))).toContain("text_projection");
+  });
+
   test("names the checkpoint that does not match", async () => {
     expect(await messageOf(taskVectorFromCheckpoints("task", tinyVit, dictOf(blocks), new Map()))).toContain('fine-tuned model "task"');
     expect(await messageOf(taskVectorFromCheckpoints("task", tinyVit, new Map(), dictOf(blocks)))).toContain('base model of "task"');

@@ -61,6 +61,11 @@ function refuseOtherObjective({ objective, objectiveOptions, labelSmoothing }: F
   });
 }
 
+function refuseIdleBudget({ compose, budget }: FewShotFlags): void {
+  if (compose || budget === undefined) return;
+  throw new InputError({ where: "--no-compose", got: "--budget beside it", expected: "one of the two: no task vector is combined without coefficients" });
+}
+
 /** Of the images that are learned from, on the mean. */
 function imagesPerClass(subsample: Subsample, { train, classNames }: Dataset): number {
   return "shots" in subsample ? subsample.shots : (subsample.fraction * train.length) / classNames.length;
@@ -74,6 +79,7 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
   const factory = await findPlugin(container, "objective", flags.objective);
   const objectiveOptions = checkedOptions(container, "objective", flags.objective, { ...smoothing, ...flags.objectiveOptions }, flags.preset);
   const adapter = await chosenAdapter(container, flags);
+  refuseIdleBudget(flags);
   if (adapter?.mode === "joint") refuseOtherObjective(flags);
   const composition = await chosenComposition(container, flags);
   const { fineTuning, mode } = sidesOf(flags.finetuningMode);

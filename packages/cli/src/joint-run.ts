@@ -13,7 +13,7 @@ import { headHash, loadModel, loadVectors, type LoadedVector } from "./loaded-mo
 import { includesLeftovers, type RecipeContext, type RecipeWithFallback } from "./recipes.js";
 import { recordedRun, type FinishedRun, type Json, type RunPlan } from "./recorded-run.js";
 import { divisorsOf, learnedDocument, referenceFile } from "./reference-layouts.js";
-import { eachSeed, type RunFlags } from "./run-flags.js";
+import { eachSeed, remarkSavedSeed, type RunFlags } from "./run-flags.js";
 import { compositionArtefact, weightHashes } from "./saved-composition.js";
 import { threadsOf, type ModelFlags } from "./shared-flags.js";
 import { Remarks, type RunRemarks, type Terminal } from "./terminal.js";
@@ -191,5 +191,6 @@ export async function learnFor(
   const learning = learningOf(flags, recipe(recipeContext(prepared, flags)), remarks.add);
   const folder = join("runs", goal.id, [goalText(goal), composition.id, flags.finetuningMode].join("-"));
   const runs = await eachSeed(flags, folder, (seed, path) => runJointly(prepared, flags, learning, seed, path, remarks.ofRun(), terminal));
+  remarkSavedSeed(flags, referenceFile(goal, "learned", flags.finetuningMode), remarks);
   printJointRuns(prepared.setup, runs, composition.id, flags, remarks.all, terminal);
 }

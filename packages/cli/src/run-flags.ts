@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { Option, type Command } from "commander";
 import { seeds } from "./flags.js";
 import { resumable } from "./interruption.js";
+import type { Remarks } from "./terminal.js";
 
 /** Flags that say which runs there are, and where their results go. */
 export interface RunFlags {
@@ -23,6 +24,12 @@ export function addRunFlags(command: Command, folder: string): Command {
 /** Adds the flag for results beside the run folder. */
 export function addSaveFlag(command: Command): Command {
   return command.option("--save <dir>", "also add the results to <dir>/<model>/, in the reference's JSON layout");
+}
+
+/** Says, once all seeds are through, whose results the file has that collects them. */
+export function remarkSavedSeed({ seed, save }: RunFlags & { readonly save?: string }, file: string, remarks: Remarks): void {
+  if (save === undefined || seed.length === 1) return;
+  remarks.add(`--save: ${file} holds the results of seed ${seed.at(-1)}, the last one; those of every seed are in its run folder`);
 }
 
 /** Runs every seed: a single one in the folder itself, several in a folder each. */

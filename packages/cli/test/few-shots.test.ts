@@ -94,6 +94,14 @@ describe("a run", () => {
     expect(document.final.test.mean).toBeCloseTo((document.runs[0]!.final.test + document.runs[1]!.final.test) / 2, 12);
   });
 
+  test("with several seeds says whose results --save keeps, and of one seed nothing", async () => {
+    const { err } = await fewShots("--seed", "1,2", "--save", at("saved"), "--quiet");
+    expect(err).toBe("note: --save: learned_composition.json holds the results of seed 2, the last one; those of every seed are in its run folder\n");
+    const file = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
+    expect(file(at("saved", "tiny", "learned_composition.json"))).toEqual(file(join(run, "seed-2", "learned_composition.json")));
+    expect(await fewShots("--save", at("saved"), "--quiet", "--run", `${run}-single`)).toMatchObject({ status: 0, err: "" });
+  });
+
   test("leaves no tensor behind", async () => {
     await fewShots("--run", at("runs", "warm"), "--adapter", "linear");
     const before = tf.memory().numTensors;

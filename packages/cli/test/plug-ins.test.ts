@@ -77,6 +77,7 @@ describe("an adapter, found by its name", () => {
     [["--adapter-mode", "joint", "--adapter", "lpp"], "lpp, which has no such mode"],
     [["--adapter-mode", "joint", "--adapter", "tip", "--no-compose"], "--no-compose beside it"],
     [["--adapter-mode", "joint"], "a mode without an adapter"],
+    [["--adapter", "tip", "--no-compose", "--budget", "1"], "no task vector is combined"],
     [["--no-compose"], "nothing left to learn"],
     [["--adapter", "tip", "--label-smoothing", "0.1"], "learned jointly"],
     [["--adapter", "tip", "--adapter-options", "{ beta: 3 }"], "--adapter-options of tip"],
@@ -116,7 +117,7 @@ describe("partitions", () => {
   });
 
   test("work with a share of the data, and with the released masks", async () => {
-    const flags = [...SHORT, "--subsample", "0.25", "--partition", "5", "--preset", "released", "--task-vectors", "Alpha,Gamma"];
+    const flags = [...SHORT, "--subsample", "0.25", "--partition", "5", "--preset", "released"];
     expect(await atlas("few-shots", ...flags, "--run", at("released"))).toMatchObject({ status: 0 });
     const file = at("released", "composition.safetensors");
     const { compositionOptions, blocks } = await readComposition(file);

@@ -9,7 +9,8 @@ import { addFinetuningModeFlag, runSuffix } from "../finetuning-mode.js";
 import { mapping, parseSubsample, share, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
 import { printOutcomes } from "../outcomes.js";
-import { addRunFlags, addSaveFlag, eachSeed } from "../run-flags.js";
+import { compositionFile } from "../reference-layouts.js";
+import { addRunFlags, addSaveFlag, eachSeed, remarkSavedSeed } from "../run-flags.js";
 import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
 import { Remarks, type Terminal } from "../terminal.js";
 
@@ -22,6 +23,7 @@ async function fewShots(flags: FewShotFlags, terminal: Terminal): Promise<void> 
   const outcomes = await eachSeed(flags, join("runs", "few-shots", name), (seed, path) =>
     runOne(prepared, flags, seed, path, remarks.ofRun(), terminal),
   );
+  remarkSavedSeed(flags, compositionFile(flags.finetuningMode), remarks);
   const about = {
     target: dataset.name,
     subsample: subsampleText(flags.subsample),

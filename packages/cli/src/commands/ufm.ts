@@ -7,7 +7,8 @@ import { addFinetuningModeFlag, runSuffix } from "../finetuning-mode.js";
 import { count, mapping, positive, wholeFromZero } from "../flags.js";
 import { addLearningFlags, addRegularisationFlag } from "../learning-flags.js";
 import { printOutcomes } from "../outcomes.js";
-import { addRunFlags, addSaveFlag, eachSeed } from "../run-flags.js";
+import { compositionFile } from "../reference-layouts.js";
+import { addRunFlags, addSaveFlag, eachSeed, remarkSavedSeed } from "../run-flags.js";
 import { addBackendFlags, addTargetFlags, addVectorFlags } from "../shared-flags.js";
 import { Remarks, type Terminal } from "../terminal.js";
 import { runUfm, setUpUfm, type UfmFlags } from "../ufm-run.js";
@@ -18,6 +19,7 @@ async function ufm(flags: UfmFlags, terminal: Terminal): Promise<void> {
   const { dataset, composition, objective } = prepared;
   const name = [dataset.name, objective.factory.id, composition.label, ...runSuffix(flags)].join("-");
   const outcomes = await eachSeed(flags, join("runs", "ufm", name), (seed, path) => runUfm(prepared, flags, seed, path, remarks.ofRun(), terminal));
+  remarkSavedSeed(flags, compositionFile(flags.finetuningMode), remarks);
   const about = { target: dataset.name, objective: objective.factory.id, composition: composition.label };
   const heading = `${dataset.name}, ${dataset.test.length} test images`;
   printOutcomes({ heading, label: `${objective.factory.id}, ${composition.label}`, about }, outcomes, flags, remarks, terminal);
