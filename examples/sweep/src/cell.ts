@@ -30,8 +30,8 @@ export interface Experiment {
   readonly settingTitle: string;
   readonly methods: readonly Method[];
   readonly metrics: Metrics;
-  /** What `--brief` keeps of them. */
-  readonly brief?: { readonly tasks?: readonly string[]; readonly settings?: readonly string[]; readonly methods?: readonly string[] };
+  /** The tasks that `--brief` keeps; default all. */
+  readonly brief?: readonly string[];
   args(task: string, setting: string): readonly string[];
 }
 

@@ -102,12 +102,13 @@ export function relationsOf(rows: readonly Row[]): Relation[] {
   const overZeroShot = fewShots("aTLAS", ZERO_SHOT, (k) => k >= 4);
   return [
     ...relation("aTLAS is above zero-shot from 4 shots on, on at least three targets", overZeroShot, onThreeTargets(overZeroShot)),
+    ...relation("aTLAS is above isotropic coefficients from 4 shots on", fewShots("aTLAS", "isotropic", (k) => k >= 4)),
     ...["Tip-Adapter", "LP++"].flatMap((adapter) =>
       relation(`aTLAS + ${adapter} is above ${adapter} alone at up to 4 shots`, fewShots(`aTLAS + ${adapter}`, adapter, (k) => k <= 4))),
     ...negation(rows, 0.95),
     ...relation("Addition: blockwise coefficients are above the best single scalar in mean normalised accuracy", compare(rows, "addition", "aTLAS", "best single scalar", "normalised mean")),
     ...relation("UFM is above zero-shot", compare(rows, "ufm", "UFM", ZERO_SHOT)),
-    ...relation("The gain from more data grows with K", growths(rows, "aTLAS ×64", "aTLAS ×1")),
+    ...relation("The gain from more data grows with K", ["aTLAS ×8", "aTLAS ×64"].flatMap((ours) => growths(rows, ours, "aTLAS ×1"))),
     ...relation("A budget spent blockwise is at least as good as one spent at random", compare(rows, "budget", "blockwise", "random")),
   ];
 }
