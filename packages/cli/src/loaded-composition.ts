@@ -30,11 +30,26 @@ export async function loadModelFor(choice: ModelChoice, composition: string | un
   return hasMore ? loadModel(choice, { includeLeftovers: true }) : model;
 }
 
+/** The blocks of each vector that have a coefficient other than 0; undefined where a composition does not tell. */
+function neededBlocks({ spec: { blocks } }: LoadedModel, composition: Composition, { taskVectors, coefficients }: CompositionArtefact): Set<string>[] | undefined {
+  if (composition.kind !== "scalar") return undefined;
+  const count = blocks.length;
+  const weights = blocks.map((block, index) => composition.weights({ block, index, count }, taskVectors.length, coefficients));
+  return taskVectors.map((_, i) => new Set(blocks.flatMap(({ name }, j) => (weights[j]![i] === 0 ? [] : [name]))));
+}
+
 /**
  * What a composition file says, with its task vectors loaded and checked by hash.
+ * @param parts "needed": of the vectors only blocks that have a coefficient other than 0, so that what was learned on a budget of b
+ *   task vectors is applied within it.
  * @throws InputError also when it needs a plug-in that is not installed.
  */
-export async function loadComposition(container: DependencyContainer, model: LoadedModel, path: string): Promise<LoadedComposition> {
+export async function loadComposition(
+  container: DependencyContainer,
+  model: LoadedModel,
+  path: string,
+  parts: "needed" | "whole" = "needed",
+): Promise<LoadedComposition> {
   const artefact = await readComposition(path);
   const choice = await chooseComposition(container, artefact.composition, artefact.compositionOptions ?? {}, path);
   const composition = choice.create(artefact.maskSeed ?? artefact.seed);
@@ -48,6 +63,7 @@ export async function loadComposition(container: DependencyContainer, model: Loa
     await withVariants(model, artefact),
     artefact.taskVectors.map(({ name }) => name),
     "",
+    parts === "whole" ? undefined : neededBlocks(model, composition, artefact),
   );
   requireSameSources(
     artefact,

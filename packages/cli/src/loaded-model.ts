@@ -117,14 +117,15 @@ export async function listVectors(
   );
 }
 
-/** `listVectors`, loaded. */
+/** `listVectors`, loaded. @param only of each vector the blocks that are wanted; default all. */
 export async function loadVectors(
   model: LoadedModel,
   names: readonly string[] | undefined,
   target: string,
+  only?: readonly ReadonlySet<string>[],
 ): Promise<LoadedVector[]> {
   const listed = await listVectors(model, names, target);
-  return Promise.all(listed.map(async (own) => ({ ...own, vector: await model.folder.taskVector(own.name, model.spec) })));
+  return Promise.all(listed.map(async (own, i) => ({ ...own, vector: await model.folder.taskVector(own.name, model.spec, only?.[i]) })));
 }
 
 /** Same names in another order would give every image a wrong label. */

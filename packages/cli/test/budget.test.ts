@@ -2,6 +2,9 @@ import { join } from "node:path";
 import { openModelFolder, readComposition, readRun, writeTaskVector } from "@atlas-tv/checkpoints";
 import { widen, type HostTensor } from "@atlas-tv/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { compositionRoot } from "../src/composition-root.js";
+import { loadComposition } from "../src/loaded-composition.js";
+import { loadModel } from "../src/loaded-model.js";
 import { atlas, filesIn, temporaryFolder, type Ended } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
 import { expectRefusal } from "./refusals.js";
@@ -49,6 +52,19 @@ describe("few-shots --budget", () => {
     const saved = ["--composition", join(run, "composition.safetensors"), "--json"];
     const evaluated = await atlas("eval", "--checkpoints", at("models"), "--model", "tiny", "--target", at("swatches"), ...saved);
     expect((JSON.parse(evaluated.out) as { accuracy: number }).accuracy).toBe(final.test.mean);
+  });
+
+  test.each([1, 2])("blockwise of %d vectors is applied with no more than their blocks in memory", async (budget) => {
+    expect(await fewShots("--budget", String(budget), "--select", "blockwise")).toMatchObject({ status: 0 });
+    const model = await loadModel({ checkpoints: at("models"), model: "tiny" });
+    const file = join(run, "composition.safetensors");
+    const container = await compositionRoot([]);
+    const held = async (parts: "needed" | "whole"): Promise<number> => {
+      const { vectors } = await loadComposition(container, model, file, parts);
+      return vectors.reduce((sum, { vector: { blocks } }) => sum + blocks.size, 0);
+    };
+    expect(await held("needed")).toBeLessThanOrEqual(budget * SPEC.blocks.length);
+    expect(await held("whole")).toBe(TASKS.length * SPEC.blocks.length);
   });
 
   test("of all vectors by gradient learns what no budget learns, in another order of the vectors", async () => {

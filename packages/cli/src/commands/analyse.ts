@@ -33,7 +33,7 @@ async function analyse(flags: AnalyseFlags, remarks: Remarks, terminal: Terminal
     });
   }
   const where = flags.composition ?? "";
-  const loaded = flags.composition === undefined ? null : await loadComposition(container, model, where);
+  const loaded = flags.composition === undefined ? null : await loadComposition(container, model, where, "whole");
   const vectors = loaded?.vectors ?? (await loadVectors(model, flags.taskVectors, ""));
   const disentanglement = flags.disentanglement
     ? await disentanglementOf(
