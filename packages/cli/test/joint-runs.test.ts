@@ -77,6 +77,8 @@ describe("atlas negation", () => {
     const allowed = entry.val.filter((epoch) => epoch["GammaVal:normalised_top1"]! >= 0.6 && epoch["BetaVal:normalised_top1"]! < 1);
     expect(allowed.length).toBeGreaterThan(0);
     expect(kept!.metrics["target"]!.raw).toBe(Math.min(...allowed.map((epoch) => epoch["BetaVal:top1"]!)));
+    const evaluated = await atlas("eval", ...model(), "--target", at("Beta"), "--composition", join(run, "composition.safetensors"), "--split", "validation", "--json");
+    expect((JSON.parse(evaluated.out) as { accuracy: number }).accuracy).toBe(kept!.metrics["target"]!.raw);
   });
 
   test("that no epoch can serve says so, and its coefficients are zero", async () => {
@@ -175,6 +177,16 @@ describe("atlas addition", () => {
     const { runs: all, final } = JSON.parse(out) as { runs: { path: string }[]; final: { mean: { count: number } } };
     expect(all.map(({ path }) => path)).toEqual([join(run, "seed-1"), join(run, "seed-2")]);
     expect(final.mean.count).toBe(2);
+  });
+
+  test("goes once through the fewest validation images in an epoch, negation through the target's", async () => {
+    const steps = async (): Promise<number> => (await readRun(join(run, "run.json"))).epochs[0]!.step;
+    // Six of Alpha, six of Beta and five of Gamma, an image of each in a batch.
+    expect(await addition("--batch-size", "3", "--epochs", "1")).toMatchObject({ status: 0 });
+    expect(await steps()).toBe(5);
+    run = `${run}-negation`;
+    expect(await negation("--batch-size", "2", "--epochs", "1")).toMatchObject({ status: 0 });
+    expect(await steps()).toBe(6);
   });
 
   test("refuses a single task, and one task twice", async () => {
