@@ -1,4 +1,4 @@
-import { blockwise, difference, EntropyObjective, PlainBackend, Random, randomParameters, withoutLabels, type ImageSource, type LearnerState } from "@atlas-tv/core";
+import { blockwise, difference, EntropyObjective, PlainBackend, Random, randomParameters, withoutLabels, type ImageSource, type LearnerState, type UnlabelledBatch } from "@atlas-tv/core";
 import "@tensorflow/tfjs-backend-cpu";
 import { plugin, UfmObjective, ufmOptions } from "@atlas-tv/objective-ufm";
 import * as tf from "@tensorflow/tfjs-core";
@@ -91,6 +91,25 @@ test("goes on from any epoch's state to the same bytes, and leaves no tensor beh
   }
   expect(tf.memory().numTensors).toBe(before);
   own.encoder.dispose();
+});
+
+test("shows each image as it is and augmented, anew in every epoch", async () => {
+  const seen: UnlabelledBatch[] = [];
+  class Watching extends EntropyObjective {
+    override views(batch: UnlabelledBatch): ReturnType<EntropyObjective["views"]> {
+      seen.push(batch);
+      return super.views(batch);
+    }
+  }
+  const own = await setting({ objective: new Watching(head) });
+  await adapt(own);
+  own.encoder.dispose();
+  const size = side * side * 3;
+  const rowsOf = ({ data }: { readonly data: Float32Array }): string[] => Array.from({ length: data.length / size }, (_, row) => data.slice(row * size, (row + 1) * size).join());
+  const [weak, strong] = [seen.flatMap((batch) => rowsOf(batch.weak)), seen.flatMap((batch) => rowsOf(batch.strong))];
+  expect(weak).toHaveLength(3 * pictures.length);
+  expect(new Set(weak).size).toBe(pictures.length);
+  expect(new Set([...weak, ...strong]).size).toBeGreaterThan(3 * pictures.length);
 });
 
 /** What `trust` was given in each of three epochs. */

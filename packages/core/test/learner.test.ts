@@ -116,6 +116,21 @@ describe("the learner", () => {
     expect((error as NonFiniteLossError).lastGood.values["coef"]!.every(Number.isFinite)).toBe(true);
   });
 
+  it("stops at a gradient that is not a number though the loss is, before it is saved", async () => {
+    const objective: Objective<LabelledBatch> = {
+      id: "steep",
+      parameters: [{ name: "root", shape: [1], initial: Float32Array.of(0) }],
+      views: (batch) => [batch.images],
+      loss: ([features], _batch, { root }) => tf.add(tf.mean(features!), tf.sum(tf.sqrt(root!))) as tf.Scalar,
+    };
+    const saved: number[] = [];
+    const run = learn(options({ objective, batchesPerEpoch: 1, batches: () => batchesOf(1, 1), save: ({ epoch }) => { saved.push(epoch); return Promise.resolve(); } }));
+    const error: unknown = await run.catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(NonFiniteLossError);
+    expect(error).toMatchObject({ step: 0, message: expect.stringMatching(/^the gradient's norm is (Infinity|NaN) at step 1; no epoch was finished/) as string });
+    expect(saved).toEqual([]);
+  });
+
   it("stops where an epoch's last step leaves coefficients that no accuracy can be measured with, and does not save that epoch", async () => {
     const saved: number[] = [];
     const run = learn(options({
