@@ -1,12 +1,11 @@
 import {
-  blockwise,
   cosineMatrix,
   disentanglementError,
   groupCoefficients,
   InputError,
+  isotropic,
   type Backend,
   type CoefficientGroup,
-  type Composition,
   type NamedArrays,
 } from "@atlas-tv/core";
 import { EvaluationSet, withComposed } from "./evaluation-set.js";
@@ -41,29 +40,35 @@ export function cosinesOf(vectors: readonly LoadedVector[]): (number | null)[][]
   return cosineMatrix(vectors.map(({ vector }) => vector)).map((row) => row.map(finite));
 }
 
-/** Coefficients `[n, m]` of a composition whose every block has one weight a vector. */
-function blockwiseCoefficients(model: LoadedModel, { composition, coefficients, vectors }: LoadedComposition, where: string): Float32Array {
-  if (composition.kind !== "scalar") {
+/** Coefficients `[n, m, K]` of a composition, K of them for every task vector and block. */
+function blockCoefficients(model: LoadedModel, { composition, coefficients, vectors }: LoadedComposition, where: string): { coef: Float32Array; parts: number } {
+  const { blocks } = model.spec;
+  const [n, m] = [vectors.length, blocks.length];
+  if (composition.kind === "scalar") {
+    const coef = new Float32Array(n * m);
+    blocks.forEach((block, index) => {
+      composition.weights({ block, index, count: m }, n, coefficients).forEach((weight, i) => {
+        coef[i * m + index] = weight;
+      });
+    });
+    return { coef, parts: 1 };
+  }
+  const [first, ...others] = Object.entries(composition.shapes(blocks, n));
+  const [name, [rows, columns, parts = 1, ...more]] = first ?? ["", []];
+  if (rows !== n || columns !== m || more.length > 0 || others.length > 0) {
     throw new InputError({
       where,
       got: `a composition "${composition.id}"`,
-      expected: "one with a coefficient for every task vector and block: isotropic or blockwise",
+      expected: "one with coefficients for every task vector and block: isotropic, blockwise or in partitions",
     });
   }
-  const { blocks } = model.spec;
-  const coef = new Float32Array(vectors.length * blocks.length);
-  blocks.forEach((block, index) => {
-    const weights = composition.weights({ block, index, count: blocks.length }, vectors.length, coefficients);
-    weights.forEach((weight, i) => {
-      coef[i * blocks.length + index] = weight;
-    });
-  });
-  return coef;
+  return { coef: coefficients[name]!, parts };
 }
 
 /** Learned coefficients by layer and kind of block. */
 export function coefficientsOf(model: LoadedModel, loaded: LoadedComposition, where: string): NonNullable<Analysis["coefficients"]> {
-  return groupCoefficients(model.spec.blocks, blockwiseCoefficients(model, loaded, where)).map((group) => ({
+  const { coef, parts } = blockCoefficients(model, loaded, where);
+  return groupCoefficients(model.spec.blocks, coef, parts).map((group) => ({
     ...group,
     taskVector: loaded.vectors[group.vector]!.vector.name,
   }));
@@ -75,9 +80,22 @@ export interface DisentanglementSetup {
   readonly vectors: readonly LoadedVector[];
   /** Null: one coefficient for all. */
   readonly learned: { readonly loaded: LoadedComposition; readonly where: string } | null;
+  /** Without a learned composition: the one coefficient, and whether the vectors are added to the model or to its linearisation. */
   readonly scale: number;
+  readonly mode: LoadedComposition["mode"];
   /** Test images looked at, at most. */
   readonly images?: number;
+}
+
+/** Coefficients with those of some task vectors kept and those of all others 0. @throws InputError where rows are not task vectors. */
+function keepingOnly({ composition, coefficients, vectors }: LoadedComposition, model: LoadedModel, where: string): (...kept: number[]) => NamedArrays {
+  const n = vectors.length;
+  if (Object.values(composition.shapes(model.spec.blocks, n)).some(([rows]) => rows !== n)) {
+    throw new InputError({ where, got: `a composition "${composition.id}"`, expected: "one whose coefficients have a row for every task vector" });
+  }
+  const keep = (values: Float32Array, kept: readonly number[]): Float32Array =>
+    values.map((value, at) => (kept.includes(Math.floor((at * n) / values.length)) ? value : 0));
+  return (...kept) => Object.fromEntries(Object.entries(coefficients).map(([name, values]) => [name, keep(values, kept)]));
 }
 
 /** ξ(τi, τj) of every pair of task vectors whose own data sets are at hand. */
@@ -87,18 +105,11 @@ export async function disentanglementOf(
   context: JointTaskContext,
 ): Promise<Disentanglement> {
   const { backend, model, vectors, learned, scale } = setup;
-  const m = model.spec.blocks.length;
-  const all =
-    learned === null
-      ? new Float32Array(vectors.length * m).fill(scale)
-      : blockwiseCoefficients(model, learned.loaded, learned.where);
-  const composition: Composition = blockwise();
-  const mode = learned?.loaded.mode ?? "standard";
+  const same = { composition: isotropic(), coefficients: { coef: new Float32Array(vectors.length).fill(scale) }, vectors, mode: setup.mode };
+  const { loaded, where } = learned ?? { loaded: same, where: "--scale" };
+  const only = keepingOnly(loaded, model, where);
+  const { composition, mode } = loaded;
   const encoder = await backend.compile(model.spec, model.base, vectors.map(({ vector }) => vector), composition, { mode, ...threadsOf(flags) });
-  /** The coefficients of some of the vectors, those of the others 0. */
-  const only = (...kept: number[]): NamedArrays => ({
-    coef: all.map((value, at) => (kept.includes(Math.floor(at / m)) ? value : 0)),
-  });
   const images: Record<string, number> = {};
   const errors: (number | null)[][] = [];
   try {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cosineMatrix, sizeOf, type HostTensor } from "@atlas-tv/core";
-import { openModelFolder, writeTaskVector } from "@atlas-tv/checkpoints";
+import { openModelFolder, readComposition, writeComposition, writeTaskVector } from "@atlas-tv/checkpoints";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Analysis } from "../src/analysis-run.js";
@@ -58,6 +58,24 @@ describe("atlas analyse", () => {
     expect([images, scale]).toEqual([{ Alpha: 12, Beta: 12, Gamma: 12 }, 2]);
     expect(errors.flat().some((value) => value !== null && value > 0 && value <= 1)).toBe(true);
     expect(filesIn(at("out"))).toContain("disentanglement.svg");
+  });
+
+  test("reads compositions in partitions: equal coefficients of all parts are one for each block", async () => {
+    for (const name of TASKS) writePictures(at("data", name), ["red", "green"], { test: 10 });
+    const learning = ["--target", at("swatches"), "--subsample", "2", "--epochs", "1", "--partition", "3", "--run", at("parts")];
+    expect(await atlas("few-shots", ...model(), ...learning)).toMatchObject({ status: 0 });
+    const learned = await readComposition(at("parts", "composition.safetensors"));
+    const equal = learned.coefficients["coef"]!.map(() => 2);
+    await writeComposition(at("equal.safetensors"), { ...learned, coefficients: { coef: equal } });
+    const measure = ["--disentanglement", "--data-location", at("data"), "--images", "12"];
+    expect(await analyse(...measure, "--composition", at("equal.safetensors"))).toMatchObject({ status: 0 });
+    const { coefficients, disentanglement } = document();
+    expect(coefficients!.reduce((sum, { count }) => sum + count, 0)).toBe(3 * TASKS.length * SPEC.blocks.length);
+    expect(new Set(coefficients!.map(({ mean }) => mean))).toEqual(new Set([2]));
+    expect(await analyse(...measure, "--scale", "2")).toMatchObject({ status: 0 });
+    expect(disentanglement!.errors).toEqual(document().disentanglement!.errors);
+    expect(await analyse("--composition", at("parts", "composition.safetensors"))).toMatchObject({ status: 0 });
+    expect(document().coefficients!.some(({ mean }) => mean !== 0)).toBe(true);
   });
 
   test("adds the second vector to the first: zeros change no label, and beside zeros the labels are those of the pre-trained model", async () => {

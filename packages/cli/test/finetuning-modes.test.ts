@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { inspectFile, openModelFolder, readComposition, readRun } from "@atlas-tv/checkpoints";
 import { widen } from "@atlas-tv/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Analysis } from "../src/analysis-run.js";
 import { atlas, filesIn, temporaryFolder, type Ended } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
 import { expectRefusal } from "./refusals.js";
@@ -88,6 +89,20 @@ describe("atlas finetune in the tangent space", () => {
     expect(await atlas("addition", ...model(), ...flags, "--finetuning-mode", "posthoc")).toMatchObject({ status: 0 });
     expect((await readComposition(at("posthoc", "composition.safetensors"))).mode).toBe("linearised");
     expect(filesIn(at("posthoc"))).toContain("learned_posthoc_additions.json");
+  });
+
+  test("is analysed by its own vectors, in the linearised model", async () => {
+    const analyse = async (...more: string[]): Promise<Analysis> => {
+      const flags = ["--disentanglement", "--scale", "1", "--data-location", folder.path, "--task-vectors", "Beta,Gamma", "--out", at("analysis")];
+      expect(await atlas("analyse", ...model(), ...flags, ...more)).toMatchObject({ status: 0 });
+      return JSON.parse(readFileSync(at("analysis", "analysis.json"), "utf8")) as Analysis;
+    };
+    const [standard, posthoc, linear] = [await analyse(), await analyse("--finetuning-mode", "posthoc"), await analyse("--finetuning-mode", "linear")];
+    expect(posthoc.cosines).toEqual(standard.cosines);
+    expect(linear.cosines).not.toEqual(standard.cosines);
+    expect(posthoc.disentanglement!.errors).not.toEqual(standard.disentanglement!.errors);
+    const beside = ["--composition", at("posthoc", "composition.safetensors"), "--finetuning-mode", "linear"];
+    expectRefusal(await atlas("analyse", ...model(), ...beside), "--finetuning-mode", "beside --composition");
   });
 
   test("is needed before its vectors can be composed", async () => {

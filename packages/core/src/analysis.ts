@@ -8,7 +8,7 @@ export interface CoefficientGroup {
   /** Of the residual block; null outside of them. */
   readonly layer: number | null;
   readonly kind: BlockKind;
-  /** Blocks in the group: a weight and its bias, say. */
+  /** Coefficients in the group: of a weight and its bias, say, and of every part of both. */
   readonly count: number;
   readonly mean: number;
   /** Mean of absolute values. */
@@ -16,21 +16,24 @@ export interface CoefficientGroup {
 }
 
 /**
- * Blockwise coefficients `[n, m]` by layer and by kind of block (paper, section 4.1), in the order of the blocks.
- * Leftover blocks, which take no part in the network, are left out.
+ * Coefficients `[n, m, K]` by layer and by kind of block (paper, section 4.1), in the order of the blocks. K = 1:
+ * blockwise; more: every block in K parts. Leftover blocks, which take no part in the network, are left out.
  */
-export function groupCoefficients(blocks: readonly BlockSpec[], coef: Float32Array): CoefficientGroup[] {
-  if (blocks.length === 0 || coef.length % blocks.length !== 0) {
-    throw new InputError({ where: "coefficients", got: `${coef.length} values`, expected: `a multiple of ${blocks.length} blocks` });
+export function groupCoefficients(blocks: readonly BlockSpec[], coef: Float32Array, parts = 1): CoefficientGroup[] {
+  const row = blocks.length * parts;
+  if (row === 0 || coef.length % row !== 0) {
+    const each = parts === 1 ? "" : ` in ${parts} parts`;
+    throw new InputError({ where: "coefficients", got: `${coef.length} values`, expected: `a multiple of ${blocks.length} blocks${each}` });
   }
   const groups: CoefficientGroup[] = [];
-  for (let vector = 0; vector < coef.length / blocks.length; vector++) {
+  for (let vector = 0; vector < coef.length / row; vector++) {
     const members = new Map<string, { block: BlockSpec; values: number[] }>();
     blocks.forEach((block, j) => {
       if (block.kind === "leftover") return;
       const key = `${block.layer ?? ""} ${block.kind}`;
       const own = members.get(key) ?? { block, values: [] };
-      own.values.push(coef[vector * blocks.length + j]!);
+      const first = vector * row + j * parts;
+      for (let k = 0; k < parts; k++) own.values.push(coef[first + k]!);
       members.set(key, own);
     });
     for (const { block: { layer, kind }, values } of members.values()) {

@@ -26,8 +26,20 @@ describe("coefficients by layer and kind", () => {
     }
   });
 
+  it("average the parts of every block as well", () => {
+    const parts = 3;
+    const coef = Float32Array.from({ length: 2 * m * parts }, (_, i) => Math.sin(i));
+    const [whole, divided] = [new Float32Array(2 * m).map((_, b) => (coef[3 * b]! + coef[3 * b + 1]! + coef[3 * b + 2]!) / parts), groupCoefficients(spec.blocks, coef, parts)];
+    groupCoefficients(spec.blocks, whole).forEach(({ count, mean, meanAbsolute, ...place }, i) => {
+      expect(divided[i]).toMatchObject({ ...place, count: parts * count });
+      expect(divided[i]!.mean).toBeCloseTo(mean, 6);
+      expect(divided[i]!.meanAbsolute).toBeGreaterThan(meanAbsolute - 1e-6);
+    });
+  });
+
   it("of another model are refused", () => {
     expect(() => groupCoefficients(spec.blocks, new Float32Array(m + 1))).toThrow(InputError);
+    expect(() => groupCoefficients(spec.blocks, new Float32Array(m), 2)).toThrow("in 2 parts");
   });
 });
 

@@ -4,14 +4,15 @@ import { InputError } from "@atlas-tv/core";
 import type { Command } from "commander";
 import { coefficientsOf, cosinesOf, disentanglementOf, plotsOf, type Analysis } from "../analysis-run.js";
 import { activeBackend, compositionRoot } from "../composition-root.js";
+import { addFinetuningModeFlag, sidesOf, type FinetuningModeFlags } from "../finetuning-mode.js";
 import { count, numberFlag } from "../flags.js";
 import { loadComposition, loadModelFor } from "../loaded-composition.js";
-import { loadVectors } from "../loaded-model.js";
+import { loadModel, loadVectors } from "../loaded-model.js";
 import { svgOf } from "../plots.js";
 import { addBackendFlags, addModelFlags, addVectorFlags, type ModelFlags, type VectorFlags } from "../shared-flags.js";
 import { Remarks, table, type Terminal } from "../terminal.js";
 
-interface AnalyseFlags extends ModelFlags, VectorFlags {
+interface AnalyseFlags extends ModelFlags, VectorFlags, FinetuningModeFlags {
   readonly composition?: string;
   readonly disentanglement: boolean;
   readonly scale: number;
@@ -24,7 +25,7 @@ async function analyse(flags: AnalyseFlags, remarks: Remarks, terminal: Terminal
   const container = await compositionRoot(flags.plugin);
   const backend = await activeBackend(container, flags.backend);
   await assertWritable(flags.out);
-  const model = await loadModelFor(flags, flags.composition);
+  const { fineTuning, mode } = sidesOf(flags.finetuningMode);
   if (flags.composition !== undefined && flags.taskVectors !== undefined) {
     throw new InputError({
       where: "--task-vectors",
@@ -32,6 +33,14 @@ async function analyse(flags: AnalyseFlags, remarks: Remarks, terminal: Terminal
       expected: "--composition alone: it names its own",
     });
   }
+  if (flags.composition !== undefined && flags.finetuningMode !== "standard") {
+    throw new InputError({
+      where: "--finetuning-mode",
+      got: `${flags.finetuningMode} beside --composition`,
+      expected: "--composition alone: it says which model it was learned in",
+    });
+  }
+  const model = flags.composition === undefined ? await loadModel(flags, { fineTuning }) : await loadModelFor(flags, flags.composition);
   const where = flags.composition ?? "";
   const loaded = flags.composition === undefined ? null : await loadComposition(container, model, where, "whole");
   const vectors = loaded?.vectors ?? (await loadVectors(model, flags.taskVectors, ""));
@@ -43,6 +52,7 @@ async function analyse(flags: AnalyseFlags, remarks: Remarks, terminal: Terminal
           vectors,
           learned: loaded === null ? null : { loaded, where },
           scale: flags.scale,
+          mode,
           ...(flags.images === undefined ? {} : { images: flags.images }),
         },
         flags,
@@ -75,7 +85,7 @@ function matrixTable(title: string, names: readonly string[], matrix: readonly (
 /** `atlas analyse`: how alike task vectors are, where coefficients are large, and how much vectors interfere. */
 export function addAnalyse(program: Command, terminal: Terminal): void {
   const command = program.command("analyse").description("cosines of task vectors, learned coefficients, disentanglement error");
-  addVectorFlags(addModelFlags(command), "default: all of the model")
+  addFinetuningModeFlag(addVectorFlags(addModelFlags(command), "default: all of the model"))
     .option("--composition <file>", "a composition.safetensors: its vectors, and its coefficients by layer and kind of block")
     .optionsGroup("Disentanglement error:")
     .option("--disentanglement", "also measure it, on the test images of every task vector's own data set", false)
