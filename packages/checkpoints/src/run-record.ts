@@ -41,6 +41,7 @@ export const runSchema = z.strictObject({
   seconds: z.number().nonnegative(),
   peakMemoryBytes: count.nullable(),
   notes: z.array(z.string()).optional(),
+  remarks: z.array(z.string()).optional(),
 });
 
 /** What happened in a run. */

@@ -22,6 +22,7 @@ import { stoppable } from "./interruption.js";
 import { learnerOptions, type Learning } from "./learning-flags.js";
 import type { BudgetGoal } from "./budget.js";
 import type { LoadedModel } from "./loaded-model.js";
+import { isUnmoved, UNMOVED } from "./pretrained-start.js";
 import type { RunHooks } from "./recorded-run.js";
 
 /** Images whose predictions are looked at at once: bounds memory, not results. */
@@ -90,8 +91,6 @@ export async function adapt(adaptation: Adaptation, evaluate?: LearnSettings<Unl
     ...(evaluate === undefined ? {} : { evaluate }),
     ...hooks,
   });
-  const start = encoder.initialCoefficients();
-  const unmoved = Object.entries(start).every(([name, values]) => values.every((value, i) => value === learned.last[name]![i]));
-  if (unmoved) remark("no image ever counted: nothing was learned, and the result is the pre-trained model");
+  if (isUnmoved(learned.last, encoder)) remark(UNMOVED);
   return learned;
 }

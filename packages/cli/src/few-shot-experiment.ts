@@ -40,6 +40,7 @@ import type { Subsample } from "./flags.js";
 import { stoppable } from "./interruption.js";
 import { learnerOptions, type Learning } from "./learning-flags.js";
 import type { LoadedModel } from "./loaded-model.js";
+import { isUnmoved } from "./pretrained-start.js";
 import type { RunHooks } from "./recorded-run.js";
 
 /** Shots whose loss is differentiated at once when task vectors are chosen. */
@@ -79,6 +80,8 @@ export interface FewShotSplit {
 export interface FewShotResult {
   /** Null where no coefficients were to be learned. */
   readonly learned: Learned | null;
+  /** Coefficients were to be learned, and none has left its start: the result is the pre-trained model's. */
+  readonly unmoved: boolean;
   readonly zeroShot: Accuracy;
   /** On the validation images; null where there are none, or nothing looks at them. */
   readonly zeroShotValidation: Accuracy | null;
@@ -195,7 +198,7 @@ class FewShotRun {
     if (!compose) {
       const fitted = await adapter!.factory.fit(await this.#adapterContext(adapter!, initial));
       const accuracy = await this.#classify(before, fitted);
-      return { learned: null, zeroShot, zeroShotValidation: null, last: null, selected: null, adapter: { fitted, accuracy } };
+      return { learned: null, unmoved: false, zeroShot, zeroShotValidation: null, last: null, selected: null, adapter: { fitted, accuracy } };
     }
     const joint = adapter?.mode === "joint" ? adapter.factory.joint!(await this.#adapterContext(adapter, initial)) : null;
     const learned = await this.#learn(joint);
@@ -208,6 +211,7 @@ class FewShotRun {
         : (joint?.fitted(learned.last) ?? (await adapter.factory.fit(await this.#adapterContext(adapter, coefficients))));
     return {
       learned,
+      unmoved: isUnmoved(learned.last, this.encoder),
       zeroShot,
       zeroShotValidation:
         this.split.validation.length === 0 ? null : await this.#classify(await this.#features(this.#watched, initial), null),

@@ -13,6 +13,7 @@ import { learningOf, type Learning, type LearningFlags } from "./learning-flags.
 import { headHash, listVectors, loadHead, loadModel, loadVectors, type ListedVector } from "./loaded-model.js";
 import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
+import { UNMOVED } from "./pretrained-start.js";
 import { fewShotRecipe, includesLeftovers } from "./recipes.js";
 import { asJson, recordedRun, type Json, type RunResult } from "./recorded-run.js";
 import { compositionDocument, compositionFile } from "./reference-layouts.js";
@@ -252,6 +253,7 @@ export async function runOne(
     const spent = await spend(prepared, flags, split, runSeed, hooks.signal);
     const own = spent === null ? setup : { ...setup, vectors: spent.vectors };
     const result = await runFewShots(own, composition, recipe, split, runSeed, hooks);
+    if (result.unmoved) remarks.add(UNMOVED);
     const final = accuraciesOf(result, adapter);
     const zeroShot = result.zeroShot.accuracy;
     const document = documentOf(dataset.name, result, adapter);

@@ -106,14 +106,16 @@ export async function recordedRun(
     if (collected !== null) await addReference(collected, join(folder.path, reference!.file));
   };
   if (folder.isFinished) {
-    const finished = await folder.finishedRun();
+    const { remarks: said, ...finished } = await folder.finishedRun();
     folder.removeState();
     await collect();
     remarks.add(`${path} was finished already`);
+    said.forEach(remarks.add);
     return { path: folder.path, ...finished };
   }
   const resume = await folder.savedState();
-  if (flags.resume && resume === null) remarks.add(`${path} holds no unfinished run: this one starts from the beginning`);
+  const afresh = `${path} holds no unfinished run: this one starts from the beginning`;
+  if (flags.resume && resume === null) remarks.add(afresh);
   const started = performance.now();
   const progress = terminalProgress(plan.label, terminal, { quiet: flags.quiet || flags.json });
   let savedEpoch = resume?.epoch ?? 0;
@@ -147,7 +149,8 @@ export async function recordedRun(
       final,
       seconds: (performance.now() - started) / 1000,
       peakMemoryBytes: peakMemoryBytes(),
-      notes: [...notes, ...(resume === null ? [] : [`continued after epoch ${resume.epoch}`]), ...remarks.all],
+      notes: [...notes, ...(resume === null ? [] : [`continued after epoch ${resume.epoch}`])],
+      remarks: remarks.all.filter((text) => text !== afresh),
     },
   };
   await orKept(() => folder.finish(recorded), () => savedEpoch);

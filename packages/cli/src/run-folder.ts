@@ -91,7 +91,7 @@ export class RunFolder {
   }
 
   /** What a finished run recorded, metrics raw. @throws InputError when it was begun with other options. */
-  async finishedRun(): Promise<{ zeroShot: Metrics; final: Metrics; epochs: RunRecord["epochs"] }> {
+  async finishedRun(): Promise<{ zeroShot: Metrics; final: Metrics; epochs: RunRecord["epochs"]; remarks: readonly string[] }> {
     const run = await readRun(this.at("run"));
     const { seed, hashes, backend, options } = run;
     if ((await hashJson({ ...options, seed, hashes, backend: backend.id })) !== this.optionsHash) {
@@ -106,6 +106,7 @@ export class RunFolder {
       zeroShot: run.zeroShot,
       final: Object.fromEntries(Object.entries(run.final).map(([name, { raw }]) => [name, raw])),
       epochs: run.epochs,
+      remarks: run.remarks ?? [],
     };
   }
 

@@ -105,6 +105,14 @@ describe("few-shots --budget", () => {
     }
   });
 
+  test("random draws by the seed", async () => {
+    const seeds = ["1", "2", "3", "4", "5", "6"];
+    const flags = ["--budget", "1", "--select", "random", "--epochs", "1", "--seed", seeds.join()];
+    expect(await fewShots(...flags)).toMatchObject({ status: 0 });
+    const drawn = await Promise.all(seeds.map(async (seed) => (await readComposition(join(run, `seed-${seed}`, "composition.safetensors"))).taskVectors[0]!.name));
+    expect(new Set(drawn).size).toBeGreaterThan(1);
+  });
+
   test("refuses more than there are, and blocks of their own without coefficients of their own", async () => {
     expectRefusal(await fewShots("--budget", "4"), "from 1 to 3");
     expectRefusal(await fewShots("--budget", "1", "--no-blockwise-coef"), "--select blockwise");

@@ -64,9 +64,9 @@ describe("a data set without validation images", () => {
     const { status, err } = await learn(command, "--target", at("few"), ...more);
     expect(status).toBe(0);
     expect(err).toContain("note: no validation images: the last epoch's coefficients are kept, and none is selected");
-    const { final, notes, epochs } = await readRun(join(run, "run.json"));
+    const { final, remarks, epochs } = await readRun(join(run, "run.json"));
     expect(Object.keys(final)).toEqual(["test"]);
-    expect(notes?.join()).toContain("no validation images");
+    expect(remarks?.join()).toContain("no validation images");
     expect(epochs.map(({ selected }) => selected)).toEqual([false, false]);
     expect((await coefficientsOf()).some((value) => value !== 0)).toBe(true);
   });
@@ -113,8 +113,8 @@ describe("a class with fewer images than shots", () => {
     ["with the linear probe", ["--adapter", "linear"]],
   ])("gives what it has with --allow-short: %s", async (_what, more) => {
     expect(await learn("few-shots", "--target", at("uneven"), "--subsample", "4", "--allow-short", ...more)).toMatchObject({ status: 0 });
-    const { final, notes } = await readRun(join(run, "run.json"));
-    expect(notes!.join("\n")).toMatch(/^classes with fewer images than shots, with what they have: "blue" 0, "green" [12]$/m);
+    const { final, notes, remarks } = await readRun(join(run, "run.json"));
+    expect(remarks!.join("\n")).toMatch(/^classes with fewer images than shots, with what they have: "blue" 0, "green" [12]$/m);
     expect(notes!.map((note) => /labels used for learning: (\d)/.exec(note)?.[1]).find((count) => count !== undefined)).toMatch(/^[56]$/);
     for (const { raw } of Object.values(final)) expect(raw).toBeGreaterThanOrEqual(0);
     expect((await coefficientsOf()).some((value) => value !== 0)).toBe(true);

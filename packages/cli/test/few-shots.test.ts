@@ -146,13 +146,20 @@ describe("a run", () => {
     expect(results(again)).toEqual(results(first));
   });
 
+  test("whose coefficients stay where they started says so", async () => {
+    const { status, err } = await fewShots("--lr", "1e-50");
+    expect(status).toBe(0);
+    expect(err).toContain("note: no coefficient has left its start: nothing was learned");
+    expect((await fewShots("--run", `${run}-moved`)).err).not.toContain("nothing was learned");
+  });
+
   test("on too few images for validation keeps the last epoch and says so", async () => {
     writePictures(at("few"), ["red", "green"], { train: 4 });
     const { status, err } = await fewShots("--target", at("few"));
     expect(status).toBe(0);
     expect(err).toContain("no validation images: the last epoch's coefficients are kept");
     const record = await readRun(join(run, "run.json"));
-    expect(record.notes?.join()).toContain("no validation images");
+    expect(record.remarks?.join()).toContain("no validation images");
     expect(Object.keys(record.final)).toEqual(["test"]);
   });
 });

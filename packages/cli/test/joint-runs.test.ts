@@ -88,8 +88,18 @@ describe("atlas negation", () => {
     const { coefficients } = await readComposition(join(run, "composition.safetensors"));
     expect(new Set(coefficients["coef"])).toEqual(new Set([0]));
     const record = await readRun(join(run, "run.json"));
-    expect(record.notes?.join()).toContain("which is the pre-trained model");
+    expect(record.remarks?.join()).toContain("which is the pre-trained model");
     expect(record.final["target"]!.raw).toBe(record.zeroShot["target"]);
+  });
+
+  test("that is finished says its remarks again when it is read back", async () => {
+    await negation("--lr", "1e-9", "--resume");
+    expect((await readRun(join(run, "run.json"))).remarks?.join()).not.toContain("no unfinished run");
+    const { status, err } = await negation("--lr", "1e-9", "--resume");
+    expect(status).toBe(0);
+    expect(err).toContain("was finished already");
+    expect(err).toContain("note: no epoch lowered Beta");
+    expect(err).not.toContain("no unfinished run");
   });
 
   test("with the same seed ends with the same bytes, with another seed it does not", async () => {

@@ -54,8 +54,8 @@ describe("what the paper has no number for", () => {
     expect(status).toBe(0);
     expect(err.split("\n").filter((line) => line.includes("--preset"))).toEqual([`note: ${said}`]);
     for (const seed of ["seed-1", "seed-2"]) {
-      const { notes, options } = await readRun(at("run", seed, "run.json"));
-      expect(notes).toContain(said);
+      const { remarks, options } = await readRun(at("run", seed, "run.json"));
+      expect(remarks).toContain(said);
       expect(options).toMatchObject({ lr: 0.002, epochs: 30 });
     }
   });

@@ -9,6 +9,7 @@ const seed = fc.integer();
 describe("splitTrainValidation", () => {
   it("is the same for the same seed and another for another", () => {
     expect(splitTrainValidation(200, 0)).toEqual(splitTrainValidation(200, 0));
+    expect(splitTrainValidation(200)).toEqual(splitTrainValidation(200, 0));
     expect(splitTrainValidation(200, 0).validation).not.toEqual(splitTrainValidation(200, 1).validation);
   });
 
