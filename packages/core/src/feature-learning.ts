@@ -52,6 +52,7 @@ export async function learnOnFeatures({ parameters, loss, steps, what, signal, o
     const result = await lossAndGradients([], (_features, tensors) => loss(tensors, step), extra);
     if (!Number.isFinite(result.loss)) throw new NonFiniteError(`${what}: the loss is ${result.loss} at step ${step + 1}. Try a lower learning rate.`);
     const gradientNorm = clipGradients(result.extra, CLIP_NORM);
+    if (!Number.isFinite(gradientNorm)) throw new NonFiniteError(`${what}: the gradient's norm is ${gradientNorm} at step ${step + 1}. Try a lower learning rate.`);
     const factor = schedule(step, steps);
     state = stepAdamW(
       values,
