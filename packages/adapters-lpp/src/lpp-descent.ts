@@ -1,4 +1,4 @@
-import { AbortedError, crossEntropy, learnOnFeatures, lossAndGradients, NonFiniteError, unitRows, type ClassificationHead, type FeatureStep, type LabelledFeatures, type NamedTensors } from "@atlas-tv/core";
+import { AbortedError, crossEntropy, eventLoopTurns, learnOnFeatures, lossAndGradients, NonFiniteError, unitRows, type ClassificationHead, type FeatureStep, type LabelledFeatures, type NamedTensors } from "@atlas-tv/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core";
 import { lppLogits, lppShapes, textEmbeddings, type LppParameters } from "./lpp-model.js";
@@ -74,8 +74,10 @@ export async function descendBlockwise(training: BlockwiseDescent): Promise<LppP
   const velocity = { weight: new Float32Array(parameters.weight.length), bias: new Float32Array(parameters.bias.length) };
   const total = new Float64Array(parameters.alpha.length);
   const loss = new ShotLoss(head, shots);
+  const turn = eventLoopTurns();
   try {
     for (let epoch = 1; epoch <= epochs; epoch++) {
+      await turn();
       if (signal?.aborted === true) throw new AbortedError("stopped while LP++ was fitted");
       const extra = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, { shape, values: parameters[name as keyof LppParameters] }]));
       const result = await lossAndGradients([], (_features, tensors) => loss.of(tensors), extra);

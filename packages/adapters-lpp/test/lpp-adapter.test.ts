@@ -81,6 +81,12 @@ describe("LP++", () => {
     expect(seen).toEqual([1, 2, 3, 4]);
   });
 
+  it("stops at a signal that comes from outside while it is fitted", async () => {
+    const stop = new AbortController();
+    setTimeout(() => { stop.abort(); }, 10);
+    await expect(lppAdapter.fit(context({ signal: stop.signal, options: { epochs: 1_000_000 } }))).rejects.toThrow("stopped while LP++ was fitted");
+  });
+
   it("refuses shots and states that do not fit the head", async () => {
     await expect(lppAdapter.fit(context({ shots: { ...shots, labels: shots.labels.map(() => CLASSES) } }))).rejects.toThrow(InputError);
     const state = (await lppAdapter.fit(context({ options: { epochs: 1 } }))).state();

@@ -2,6 +2,7 @@ import type { Scalar } from "@tensorflow/tfjs-core";
 import { initAdamW, stepAdamW } from "./adamw.js";
 import type { NamedArrays, NamedTensors } from "./composition.js";
 import { AbortedError, NonFiniteError } from "./errors.js";
+import { eventLoopTurns } from "./event-loop.js";
 import { clipGradients } from "./gradient-clipping.js";
 import { copyArrays } from "./learner-state.js";
 import { lossAndGradients } from "./loss-and-gradients.js";
@@ -45,8 +46,10 @@ export async function learnOnFeatures({ parameters, loss, steps, what, signal, o
   const owner = new Map(parameters.map((parameter) => [parameter.name, parameter]));
   const values = copyArrays(Object.fromEntries(parameters.map(({ name, initial }) => [name, initial])));
   const schedule = cosineSchedule();
+  const turn = eventLoopTurns();
   let state = initAdamW(values);
   for (let step = 0; step < steps; step++) {
+    await turn();
     if (signal?.aborted === true) throw new AbortedError(`stopped while the ${what} was fitted`);
     const extra = Object.fromEntries(parameters.map(({ name, shape }) => [name, { values: values[name]!, shape }]));
     const result = await lossAndGradients([], (_features, tensors) => loss(tensors, step), extra);

@@ -19,6 +19,7 @@ export * from "./encoder-spec.js";
 export * from "./entropy-objective.js";
 export * from "./errors.js";
 export * from "./evaluation.js";
+export * from "./event-loop.js";
 export * from "./feature-learning.js";
 export * from "./gradient-clipping.js";
 export * from "./gradients.js";

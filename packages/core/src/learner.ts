@@ -2,6 +2,7 @@ import { stepAdamW, type AdamWOptions } from "./adamw.js";
 import type { ComposedEncoder, CompiledEncoder } from "./backend.js";
 import type { NamedArrays } from "./composition.js";
 import { AbortedError, InputError, NonFiniteError } from "./errors.js";
+import { eventLoopTurns } from "./event-loop.js";
 import { clipGradients } from "./gradient-clipping.js";
 import { checkState, copyArrays, initialState, snapshot, type Kept, type LearnerState } from "./learner-state.js";
 import { lossAndGradients, type ExtraParameter } from "./loss-and-gradients.js";
@@ -201,6 +202,7 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
     return { penalty, norm, rate: factor * options.learningRate };
   };
 
+  const turn = eventLoopTurns();
   let announced = false;
   for (let epoch = state.epoch + 1; epoch <= epochs; epoch++) {
     const { batches, count } = await planOf(epoch);
@@ -216,6 +218,7 @@ export async function learn<B>(options: LearnOptions<B>): Promise<Learned> {
     let pendingLoss = 0;
     let pendingCount = 0;
     for await (const batch of batches) {
+      await turn();
       if (signal?.aborted === true) throw new AbortedError(`stopped in epoch ${epoch}; the state after epoch ${lastGood.epoch} is kept`);
       const { loss, gradients } = await differentiate(batch, at);
       if (!Number.isFinite(loss)) throw new NonFiniteLossError(state.step, loss, lastGood);

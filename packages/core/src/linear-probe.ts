@@ -5,6 +5,7 @@ import type { AdapterContext, AdapterFactory, FittedAdapter } from "./adapter.js
 import { initAdamW, stepAdamW } from "./adamw.js";
 import { normaliseRows, type ClassificationHead } from "./classification-head.js";
 import { AbortedError, NonFiniteError } from "./errors.js";
+import { eventLoopTurns } from "./event-loop.js";
 import { checkLabelledFeatures, savedTensor, unitRows } from "./labelled-features.js";
 import { TOKENS, type Plugin } from "./plugin.js";
 import { cosineSchedule } from "./schedule.js";
@@ -66,7 +67,7 @@ function fitted(weight: Float32Array, bias: Float32Array, width: number): Fitted
 export const linearProbe: AdapterFactory = {
   id: "linear",
 
-  fit({ head, shots, options: given, signal, onProgress }: AdapterContext): Promise<FittedAdapter> {
+  async fit({ head, shots, options: given, signal, onProgress }: AdapterContext): Promise<FittedAdapter> {
     const { steps, learningRate, l2 } = options.parse(given);
     const classes = head.classNames.length;
     const { width, labels } = shots;
@@ -74,15 +75,17 @@ export const linearProbe: AdapterFactory = {
     const x = unitRows(shots);
     const values = { weight: new Float32Array(classes * width), bias: new Float32Array(classes) };
     const schedule = cosineSchedule();
+    const turn = eventLoopTurns();
     let state = initAdamW(values);
     for (let step = 0; step < steps; step++) {
-      if (signal?.aborted === true) throw new AbortedError("linear probe stopped");
+      await turn();
+      if (signal?.aborted === true) throw new AbortedError("stopped while the linear probe was fitted");
       const { loss, ...own } = gradients(x, labels, width, values.weight, values.bias, l2);
       if (!Number.isFinite(loss)) throw new NonFiniteError(`linear probe: the loss is ${loss} at step ${step + 1}. Try a lower learning rate.`);
       state = stepAdamW(values, own, state, learningRate * schedule(step, steps), { weightDecay: 0 });
       onProgress?.(step + 1, steps, loss);
     }
-    return Promise.resolve(fitted(values.weight, values.bias, width));
+    return fitted(values.weight, values.bias, width);
   },
 
   restore(state: NamedHostTensors, head: ClassificationHead): FittedAdapter {
