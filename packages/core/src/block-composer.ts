@@ -4,6 +4,7 @@ import { HostBlockStore, type BlockStore, type MakeBlockStore } from "./block-st
 import { checkCoefficients } from "./composed-weights.js";
 import { zerosLike, type Composition, type IndexedBlock, type NamedArrays, type NamedTensors, type ScalarComposition } from "./composition.js";
 import { buffersOf, type EncoderSpec } from "./encoder-spec.js";
+import { blockStoreOf } from "./factored-block-store.js";
 import { widen, type NamedHostTensors } from "./state-dict.js";
 import type { TaskVector } from "./task-vector.js";
 
@@ -35,7 +36,7 @@ export class BlockComposer {
   ) {
     const count = spec.blocks.length;
     this.#blocks = spec.blocks.map((block, index) => ({ block, index, count })).filter(({ block }) => block.kind !== "leftover");
-    this.#store = makeStore(base, vectors);
+    this.#store = blockStoreOf(base, vectors, makeStore);
   }
 
   #each(make: (at: IndexedBlock) => Tensor): BlockTensors {
