@@ -75,23 +75,32 @@ function growths(rows: readonly Row[], ours: string, theirs: string): Comparison
   });
 }
 
+/** How far the target falls, which decides, and the change of its accuracy, which is shown. */
+function targetBeside(rows: readonly Row[], other: string): { lowered: Comparison[]; changes: string[] } {
+  return {
+    lowered: compare(rows, "negation", other, "aTLAS", "target"),
+    changes: texts(compare(rows, "negation", "aTLAS", other, "target")),
+  };
+}
+
 function negation(rows: readonly Row[], threshold: number): Relation[] {
-  const lowered = compare(rows, "negation", ZERO_SHOT, "aTLAS", "target");
+  const { lowered, changes } = targetBeside(rows, ZERO_SHOT);
   if (lowered.length === 0) return [];
   const mean = (method: string, task: string): number =>
     estimate(rows.find((row) => row.experiment === "negation" && row.metric === "control" && row.method === method && row.task === task)!.values).mean;
   const kept = lowered.map(({ task }) => ({ task, share: mean("aTLAS", task) / mean(ZERO_SHOT, task) }));
+  const scalar = targetBeside(rows, "best single scalar");
   const won = lowered.filter((comparison) => positive(comparison) && kept.find(({ task }) => task === comparison.task)!.share >= threshold);
   return [
     {
       claim: `Negation lowers the target and keeps at least ${100 * threshold} % of the control`,
       verdict: `${won.length === lowered.length ? "holds" : "does not hold"}: on ${won.length} of ${lowered.length} targets`,
       measured: [
-        ...lowered.map(({ task, difference }) => `${task}: ${difference.mean > 0 ? "−" : ""}${estimateText(difference)}`),
+        ...changes,
         ...kept.map(({ task, share }) => `control beside ${task}: ${(100 * share).toFixed(1)} % kept`),
       ],
     },
-    ...relation("Negation lowers the target further than the best single scalar", compare(rows, "negation", "best single scalar", "aTLAS", "target")),
+    ...relation("Negation lowers the target further than the best single scalar", scalar.lowered).map((found) => ({ ...found, measured: scalar.changes })),
   ];
 }
 

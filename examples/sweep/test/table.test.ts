@@ -81,8 +81,17 @@ describe("relations", () => {
       row("zero-shot", "", [0.6], about("target")), row("aTLAS", "", [0.4], about("target")),
       row("zero-shot", "", [0.5], about("control")), row("aTLAS", "", [control], about("control")),
     ];
-    expect(relationsOf(rows(0.48))[0]).toMatchObject({ verdict: "holds: on 1 of 1 targets" });
+    expect(relationsOf(rows(0.48))[0]).toMatchObject({ verdict: "holds: on 1 of 1 targets", measured: ["MNIST: -20.0", "control beside MNIST: 96.0 % kept"] });
     expect(relationsOf(rows(0.47))[0]).toMatchObject({ verdict: "does not hold: on 0 of 1 targets" });
+  });
+
+  it("show how negation changes the target: a rise has a plus, and does not hold", () => {
+    const about = (metric: string): Partial<Row> => ({ experiment: "negation", metric });
+    const control = ["zero-shot", "aTLAS", "best single scalar"].map((method) => row(method, "", [0.5], about("control")));
+    const target = [row("zero-shot", "", [0.25], about("target")), row("aTLAS", "", [0.26], about("target")), row("best single scalar", "", [0.27], about("target"))];
+    const [besideZeroShot, besideScalar] = relationsOf([...control, ...target]);
+    expect(besideZeroShot).toMatchObject({ verdict: "does not hold: on 0 of 1 targets", measured: ["MNIST: +1.0", "control beside MNIST: 100.0 % kept"] });
+    expect(besideScalar).toMatchObject({ verdict: "holds", measured: ["MNIST: -1.0"] });
   });
 
   it("ask of ×K whether more parts gain more from more data", () => {
