@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { assertWritable, writeFileAtomically } from "@atlas-tv/checkpoints";
 import { InputError } from "@atlas-tv/core";
+import { oneAtATime } from "./file-lock.js";
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -39,13 +40,15 @@ export class ReferenceFile {
     return file;
   }
 
-  /** Adds the entries of a run's own document; those of other targets stay. @throws InputError when it is missing. */
+  /** Adds the entries of a run's own document; those of other targets stay, also where runs end at the same time. @throws InputError when it is missing. */
   async add(document: string): Promise<void> {
     const added = readEntries(document);
     if (added === null) {
       throw new InputError({ where: document, got: "no such file", expected: "the results of the run, to be added to others", next: "give another --run" });
     }
-    const merged = { ...readEntries(this.path), ...added };
-    await writeFileAtomically(this.path, [`${JSON.stringify(merged, null, 4)}\n`]);
+    await oneAtATime(this.path, async () => {
+      const merged = { ...readEntries(this.path), ...added };
+      await writeFileAtomically(this.path, [`${JSON.stringify(merged, null, 4)}\n`]);
+    });
   }
 }
