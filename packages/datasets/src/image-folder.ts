@@ -102,11 +102,26 @@ function requireSameClasses(folder: string, classes: readonly string[], allowed:
   });
 }
 
+/** Names of parts of a data set, which are no classes. */
+const PARTS = new Set(["train", "training", "val", "valid", "validation", "test", "testing"]);
+
+/** Parts of a data set that are not `train` and `test` would be taken for its classes. */
+function refuseOtherParts(root: string, top: readonly string[]): void {
+  const isDivided = top.length > 0 && top.every((entry) => PARTS.has(entry.toLowerCase()) && subfolders(join(root, entry)).length > 0);
+  if (!isDivided) return;
+  throw new InputError({
+    where: root,
+    got: `${top.map((entry) => `${entry}/`).join(" and ")}, with subfolders`,
+    expected: "train/ and test/ with one subfolder per class, or those subfolders alone",
+    next: `give ${join(root, top[0]!)} itself, of which a fifth is then the test set, or name the folder of test images test/`,
+  });
+}
+
 /**
  * A folder of pictures: one subfolder per class, or `train` and `test` with the same subfolders. Without a test
  * folder, a fifth of every class, drawn by a fixed seed, is the test set. Labels follow the sorted folder names;
  * class names are the folder names with `_` read as a space.
- * @throws InputError when there is no such structure, or a class folder holds a file that is no image.
+ * @throws InputError when there is no such structure, parts have other names, or a class folder holds a file that is no image.
  */
 export async function imageFolder(path: string, options: ImageFolderOptions = {}): Promise<Dataset> {
   const root = resolve(path);
@@ -116,6 +131,7 @@ export async function imageFolder(path: string, options: ImageFolderOptions = {}
   const { name = basename(root), templates = TEMPLATES, augmentation = "crop-flip", cacheBytes } = options;
   const top = subfolders(root);
   const divided = top.includes("train") && top.includes("test");
+  if (!divided) refuseOtherParts(root, top);
   const trainFolder = divided ? join(root, "train") : root;
   const classes = subfolders(trainFolder);
   if (classes.length === 0) throw noClasses(trainFolder);

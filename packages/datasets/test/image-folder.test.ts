@@ -103,6 +103,16 @@ describe("imageFolder", () => {
     await expect(imageFolder(join(root, name))).rejects.toThrow(`got: ${got}`);
   });
 
+  it.each([[["train"]], [["train", "val"]], [["Training", "Test"]]])("does not take %j for the names of classes", async (parts) => {
+    for (const part of parts) for (const name of ["ant", "bee"]) put(`${part}/${name}/1.png`, png(1));
+    await expect(imageFolder(root)).rejects.toThrow(/with subfolders[\s\S]*train\/ and test\//);
+  });
+
+  it("has classes of such names where they hold images", async () => {
+    for (const name of ["plane", "train"]) for (const i of [1, 2]) put(`${name}/${i}.png`, png(i));
+    expect((await imageFolder(root)).classNames).toEqual(["plane", "train"]);
+  });
+
   it("refuses a test class that training does not have, and class names that do not match", async () => {
     put("train/ant/1.png", png(1));
     put("test/bee/1.png", png(1));
