@@ -37,7 +37,8 @@ export function isBuffer(name: string): boolean {
 }
 
 function aligned(bytes: Uint8Array, width: number): Uint8Array {
-  return bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  // Not `slice`, which shares the memory of a Buffer.
+  return bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
 }
 
 /**
