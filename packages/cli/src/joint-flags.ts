@@ -4,7 +4,7 @@ import { addFinetuningModeFlag } from "./finetuning-mode.js";
 import { count, list, numberFlag } from "./flags.js";
 import { additionGoal, negationGoal } from "./goal.js";
 import type { JointChoice, JointFlags } from "./joint-run.js";
-import { addModelFlags, addTargetFlags } from "./shared-flags.js";
+import { addModelFlags, addTargetFlags, dataLocationFlag } from "./shared-flags.js";
 
 export interface NegationFlags extends JointFlags {
   readonly target: string;
@@ -38,7 +38,7 @@ export function addNegationFlags(command: Command): Command {
 export function addAdditionFlags(command: Command): Command {
   addModelFlags(command)
     .option("--targets <names>", "the tasks, separated by commas (default: all that the model has task vectors of)", list)
-    .option("--data-location <dir>", "folder whose node_modules holds data packages (default: where you are, then atlas's own)");
+    .addOption(dataLocationFlag());
   return addJointFlags(command);
 }
 

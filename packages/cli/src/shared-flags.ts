@@ -78,10 +78,18 @@ export function addModelFlags(command: Command): Command {
     .option("--config <file>", "the model's configuration, open_clip's or Hugging Face's JSON, where neither folder nor checkpoint tells it");
 }
 
+/** Where data sets are looked for. */
+export function dataLocationFlag(): Option {
+  return new Option(
+    "--data-location <dir>",
+    "folder of data sets, or whose node_modules holds data packages (default: where you are, then atlas's own)",
+  );
+}
+
 export function addTargetFlags(command: Command): Command {
   return addModelFlags(command)
     .option("--target <name or path>", "the data set: a name, or a folder with one subfolder of images per class", "MNIST")
-    .option("--data-location <dir>", "folder of data sets, or whose node_modules holds data packages (default: where you are, then atlas's own)");
+    .addOption(dataLocationFlag());
 }
 
 export function addVectorFlags(command: Command, defaults: string): Command {

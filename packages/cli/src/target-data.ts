@@ -3,13 +3,21 @@ import { datasetByName } from "@atlas-tv/datasets";
 import type { TargetFlags } from "./shared-flags.js";
 import { zoo } from "./zoo.js";
 
-/** The data set that `--target` names. @throws InputError also where nothing could be learned or measured on it. */
-export async function loadTarget({ target, dataLocation }: Pick<TargetFlags, "target" | "dataLocation">): Promise<Dataset> {
+type TargetChoice = Pick<TargetFlags, "target" | "dataLocation">;
+
+/** The data set that `--target` names, whatever images it has. */
+export async function findTarget({ target, dataLocation }: TargetChoice): Promise<Dataset> {
   const packed = (await zoo())?.zooData();
-  const dataset = await datasetByName(target, {
+  return datasetByName(target, {
     ...(dataLocation === undefined ? {} : { resolveFrom: [dataLocation] }),
     folders: [...(dataLocation === undefined ? [] : [dataLocation]), ...(packed === undefined ? [] : [packed])],
   });
+}
+
+/** `findTarget`. @throws InputError also where nothing could be learned or measured on it. */
+export async function loadTarget(choice: TargetChoice): Promise<Dataset> {
+  const { target } = choice;
+  const dataset = await findTarget(choice);
   const where = `--target ${target}`;
   if (dataset.classNames.length < 2) {
     throw new InputError({

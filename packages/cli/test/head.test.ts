@@ -55,6 +55,13 @@ describe("atlas head", () => {
     expect(await measured()).toBe(before);
   });
 
+  test("finds a data set by its name in --data-location, as eval does", async () => {
+    writePictures(at("data", "tints"), ["blue", "green", "red"], { train: 2, test: 2 });
+    expect(await atlas("eval", "--model", model, "--target", "tints", "--data-location", at("data"))).toMatchObject({ status: 0 });
+    expect(await head("--target", "tints", "--data-location", at("data"))).toMatchObject({ status: 0 });
+    expect(await openModelFolder(model).head("tints")).toMatchObject({ classNames: ["blue", "green", "red"] });
+  });
+
   test("takes the published prompts of one of the paper's data sets", async () => {
     // The tiny model knows hardly a word, so it refuses the names: they are DTD's.
     expectRefusal(await head("--target", "dtd"), "head of DTD", "banded");

@@ -9,7 +9,7 @@ import { count, numberFlag } from "../flags.js";
 import { loadComposition, loadModelFor } from "../loaded-composition.js";
 import { loadModel, loadVectors } from "../loaded-model.js";
 import { svgOf } from "../plots.js";
-import { addBackendFlags, addModelFlags, addVectorFlags, type ModelFlags, type VectorFlags } from "../shared-flags.js";
+import { addBackendFlags, addModelFlags, addVectorFlags, dataLocationFlag, type ModelFlags, type VectorFlags } from "../shared-flags.js";
 import { Remarks, table, type Terminal } from "../terminal.js";
 
 interface AnalyseFlags extends ModelFlags, VectorFlags, FinetuningModeFlags {
@@ -96,7 +96,7 @@ export function addAnalyse(program: Command, terminal: Terminal): void {
       0.3,
     )
     .option("--images <n>", "test images of each data set (default: all)", count("--images"))
-    .option("--data-location <dir>", "folder whose node_modules holds data packages (default: where you are, then atlas's own)")
+    .addOption(dataLocationFlag())
     .optionsGroup("Results:")
     .option("--out <dir>", "folder for analysis.json and SVG files", join("runs", "analysis"));
   addBackendFlags(command).action(async (flags: AnalyseFlags) => {

@@ -2,13 +2,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { assertWritable, hashJson, headFile, headFileName, readCheckpoint, writeSafetensorsFile, type WrittenFile } from "@atlas-tv/checkpoints";
 import { InputError } from "@atlas-tv/core";
-import { classPromptName, classPrompts, datasetByName } from "@atlas-tv/datasets";
+import { classPromptName, classPrompts } from "@atlas-tv/datasets";
 import type { Command } from "commander";
 import { activeBackend, compositionRoot } from "../composition-root.js";
 import { countedProgress } from "../counted-progress.js";
 import { buildHead, type Prompts } from "../head-builder.js";
 import { loadModel, type LoadedModel } from "../loaded-model.js";
-import { addBackendFlags, addModelFlags, threadsOf, type ModelFlags } from "../shared-flags.js";
+import { addBackendFlags, addModelFlags, dataLocationFlag, threadsOf, type ModelFlags } from "../shared-flags.js";
+import { findTarget } from "../target-data.js";
 import { Remarks, type Terminal } from "../terminal.js";
 
 interface HeadFlags extends ModelFlags {
@@ -52,11 +53,6 @@ function readTexts(flag: string, path: string): string[] {
   throw fail("no list of texts");
 }
 
-async function targetPrompts(target: string, dataLocation: string | undefined): Promise<Prompts> {
-  if (classPromptName(target) !== null) return classPrompts(target);
-  return datasetByName(target, dataLocation === undefined ? {} : { resolveFrom: [dataLocation] });
-}
-
 async function prompts({ target, dataLocation, classNames, templates, name }: HeadFlags): Promise<Prompts> {
   if ((target === undefined) === (classNames === undefined)) {
     throw new InputError({
@@ -67,7 +63,8 @@ async function prompts({ target, dataLocation, classNames, templates, name }: He
   }
   const own = templates === undefined ? undefined : readTexts("--templates", templates);
   if (target !== undefined) {
-    const published = await targetPrompts(target, dataLocation);
+    const where = dataLocation === undefined ? {} : { dataLocation };
+    const published = classPromptName(target) === null ? await findTarget({ target, ...where }) : await classPrompts(target);
     return { name: name ?? published.name, classNames: published.classNames, templates: own ?? published.templates };
   }
   if (own === undefined) {
@@ -116,7 +113,7 @@ export function addHead(program: Command, terminal: Terminal): void {
   const command = program.command("head").description("build a data set's zero-shot head from class names and templates");
   addModelFlags(command)
     .option("--target <name or path>", "the data set: one of the paper's, another that is known, or a folder of images")
-    .option("--data-location <dir>", "folder whose node_modules holds data packages (default: where you are, then atlas's own)")
+    .addOption(dataLocationFlag())
     .optionsGroup("Building:")
     .option("--class-names <file>", "instead of a data set: names of the classes in the order of their labels, one a line or a JSON list")
     .option("--templates <file>", "templates with {} for the class name, likewise (default: the data set's)")
