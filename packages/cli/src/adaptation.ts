@@ -17,16 +17,13 @@ import {
   type UnsupervisedObjective,
 } from "@atlas-tv/core";
 import { stillBatches, unlabelledBatches } from "@atlas-tv/datasets";
-import { withComposed } from "./evaluation-set.js";
+import { imagesAtOnce, withComposed } from "./evaluation-set.js";
 import { stoppable } from "./interruption.js";
 import { learnerOptions, type Learning } from "./learning-flags.js";
 import type { BudgetGoal } from "./budget.js";
 import type { LoadedModel } from "./loaded-model.js";
 import { isUnmoved, UNMOVED } from "./pretrained-start.js";
 import type { RunHooks } from "./recorded-run.js";
-
-/** Images whose predictions are looked at at once: bounds memory, not results. */
-const PREDICTION_BATCH = 250;
 
 /** All that adaptation sees. Nothing in it leads to a label. */
 export interface Adaptation {
@@ -46,7 +43,7 @@ export interface Adaptation {
 function viewsOf({ model: { spec, normalisation }, images, augmentation, hooks }: Pick<Adaptation, "model" | "images" | "augmentation" | "hooks">) {
   const weak = validationTransform(spec.imageSize, normalisation);
   const strong = trainingTransform({ size: spec.imageSize, normalisation, ...(augmentation === undefined ? {} : { augmentation }) });
-  return { weak, strong, all: stoppable(stillBatches({ source: images, batchSize: PREDICTION_BATCH, transform: weak }), hooks.signal) };
+  return { weak, strong, all: stoppable(stillBatches({ source: images, batchSize: imagesAtOnce(spec), transform: weak }), hooks.signal) };
 }
 
 /** The images and the objective, trust included, for choosing task vectors by. No label is looked at there either. */

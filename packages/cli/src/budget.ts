@@ -27,7 +27,7 @@ import {
 } from "@atlas-tv/core";
 import { splitTrainValidation, stillBatches } from "@atlas-tv/datasets";
 import { Option, type Command } from "commander";
-import { withComposed } from "./evaluation-set.js";
+import { imagesAtOnce, withComposed } from "./evaluation-set.js";
 import { count } from "./flags.js";
 import { stoppable } from "./interruption.js";
 import type { ListedVector, LoadedModel } from "./loaded-model.js";
@@ -35,9 +35,6 @@ import { loadTarget } from "./target-data.js";
 
 /** Images of a data set, at most, that task vectors are chosen by: a mean of so many moves little. */
 export const BUDGET_IMAGES = 500;
-
-/** Images looked at at once: bounds memory, not results. */
-const FEATURE_BATCH = 250;
 
 export interface BudgetFlags {
   readonly budget?: number;
@@ -90,6 +87,8 @@ export interface BudgetGoal<B> {
 export interface BudgetContext {
   readonly backend: Backend;
   readonly threads?: number;
+  /** Images computed at once; null: the batch. */
+  readonly microBatch: number | null;
   readonly model: LoadedModel;
   readonly listed: readonly ListedVector[];
   readonly seed: number;
@@ -114,14 +113,14 @@ async function featureScores(encoder: CompiledEncoder, images: BudgetGoal<never>
   for (const { name } of listed) {
     const dataset = await loadTarget({ target: name, ...(dataLocation === undefined ? {} : { dataLocation }) });
     const indices = splitTrainValidation(dataset.train.length).train.subarray(0, BUDGET_IMAGES);
-    const its = stoppable(stillBatches({ source: dataset.train, indices, batchSize: FEATURE_BATCH, transform }), signal);
+    const its = stoppable(stillBatches({ source: dataset.train, indices, batchSize: imagesAtOnce(model.spec), transform }), signal);
     scores.push(featureSimilarity(own, await meanOf(encoder, its)));
   }
   return scores;
 }
 
 async function choose<B>(rule: BudgetRule, budget: number, goal: BudgetGoal<B>, context: BudgetContext): Promise<BudgetChoice> {
-  const { backend, model, listed, seed, signal, threads } = context;
+  const { backend, model, listed, seed, signal, threads, microBatch } = context;
   const m = model.spec.blocks.length;
   if (rule === "random") return chooseAtRandom(listed.length, budget, m, new Random(seed).fork("budget"));
   const encoder = await backend.compile(model.spec, model.base, [], blockwise(), threads === undefined ? {} : { threads });
@@ -133,6 +132,7 @@ async function choose<B>(rule: BudgetRule, budget: number, goal: BudgetGoal<B>, 
       budget,
       objective: goal.objective,
       batches: await goal.batches(encoder),
+      ...(microBatch === null ? {} : { microBatch }),
       signal,
     });
     return rule === "blockwise" ? chooseBlocks(scores, budget, m) : chooseVectors(scoresOfVectors(scores, m), budget, m);

@@ -8,6 +8,7 @@ import {
   type ClassificationHead,
   type CompiledEncoder,
   type ComposedEncoder,
+  type ImageEncoderSpec,
   type ImageSource,
   type LabelledBatch,
   type LabelledFeatures,
@@ -17,8 +18,22 @@ import { evaluationBatches } from "@atlas-tv/datasets";
 import { stoppable } from "./interruption.js";
 import type { LoadedModel } from "./loaded-model.js";
 
-/** Images evaluated at once: bounds memory, not results. */
-const EVALUATION_BATCH = 250;
+/** Images that are evaluated at once, at most. */
+const MOST_IMAGES = 250;
+
+/** What their temporary results may take: beside a model and its task vectors it leaves room on a laptop. */
+const EVALUATION_BYTES = 2 * 2 ** 30;
+
+/** Bytes of temporary results of one image, about, as the CPU backend foresees them for ViT-B/32, B/16, L/14 and RN50. */
+function bytesOfImage(spec: ImageEncoderSpec): number {
+  if (spec.family === "resnet") return 16 * spec.imageSize ** 2 * spec.width;
+  return 400 * ((spec.imageSize / spec.patchSize) ** 2 + 1) * spec.width;
+}
+
+/** How many images are evaluated at once where nobody says so. */
+export function imagesAtOnce(spec: ImageEncoderSpec): number {
+  return Math.max(1, Math.min(MOST_IMAGES, Math.floor(EVALUATION_BYTES / bytesOfImage(spec))));
+}
 
 /** Labelled images without augmentation, and the head that names them: what accuracy is measured on, again and again. */
 export class EvaluationSet {
@@ -32,7 +47,7 @@ export class EvaluationSet {
     signal: AbortSignal,
   ) {
     const transform = validationTransform(spec.imageSize, normalisation);
-    this.#batches = stoppable(evaluationBatches({ ...images, batchSize: EVALUATION_BATCH, transform }), signal);
+    this.#batches = stoppable(evaluationBatches({ ...images, batchSize: imagesAtOnce(spec), transform }), signal);
   }
 
   features(encoder: ComposedEncoder): Promise<LabelledFeatures> {

@@ -191,7 +191,7 @@ function savedFiles(
 
 /** Chooses the task vectors of one seed; null where there is no budget and all are combined. */
 async function spend(
-  { setup, vectors }: PreparedFewShots,
+  { setup, vectors, learning: { microBatch } }: PreparedFewShots,
   { budget, select, dataLocation }: FewShotFlags,
   split: FewShotSplit,
   seed: number,
@@ -199,7 +199,7 @@ async function spend(
 ): Promise<SpentBudget | null> {
   if (budget === undefined) return null;
   const where = dataLocation === undefined ? {} : { dataLocation };
-  return spendBudget({ budget, select }, fewShotGoal(setup, split, signal), { ...setup, listed: vectors, seed, signal, ...where });
+  return spendBudget({ budget, select }, fewShotGoal(setup, split, signal), { ...setup, listed: vectors, seed, signal, microBatch, ...where });
 }
 
 /** Short classes that are named on the terminal; `run.json` names all. */

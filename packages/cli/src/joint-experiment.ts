@@ -57,9 +57,13 @@ export async function accuraciesOf(composed: ComposedEncoder, tasks: readonly Jo
   return accuracies;
 }
 
-export function compileFor(setup: JointSetup, composition: Composition): Promise<CompiledEncoder> {
+export function compileFor(setup: JointSetup, composition: Composition, microBatch: number | null = null): Promise<CompiledEncoder> {
   const { backend, model, vectors, mode, threads } = setup;
-  return backend.compile(model.spec, model.base, vectors, composition, { mode, ...(threads === undefined ? {} : { threads }) });
+  return backend.compile(model.spec, model.base, vectors, composition, {
+    mode,
+    ...(threads === undefined ? {} : { threads }),
+    ...(microBatch === null ? {} : { microBatch }),
+  });
 }
 
 /** Accuracy of θ0 + τ on the task that τ was fine-tuned on, which normalises others; nothing for a task without its own τ. */
@@ -100,7 +104,7 @@ export async function measureAt(
 export async function learnJointly(setup: JointSetup, learning: Learning, seed: number, hooks: RunHooks): Promise<JointResult> {
   const { goal, tasks, composition } = setup;
   const finetuned = goal.id === "addition" ? await finetunedAccuracies(setup) : { validation: {}, test: {} };
-  const encoder = await compileFor(setup, composition);
+  const encoder = await compileFor(setup, composition, learning.microBatch);
   try {
     const start = encoder.initialCoefficients();
     const zeroShot = {

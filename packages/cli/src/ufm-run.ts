@@ -161,11 +161,11 @@ async function spend(
 ): Promise<SpentBudget | null> {
   const { budget, select, dataLocation } = flags;
   if (budget === undefined) return null;
-  const { backend, model, vectors } = prepared;
+  const { backend, model, vectors, learning: { microBatch } } = prepared;
   const { signal } = adaptation.hooks;
   const images = someOf(adaptation.images, BUDGET_IMAGES, adaptation.random.fork("budget images"));
   const where = { ...threadsOf(flags), ...(dataLocation === undefined ? {} : { dataLocation }) };
-  return spendBudget({ budget, select }, adaptationGoal({ ...adaptation, images }), { backend, model, listed: vectors, seed, signal, ...where });
+  return spendBudget({ budget, select }, adaptationGoal({ ...adaptation, images }), { backend, model, listed: vectors, seed, signal, microBatch, ...where });
 }
 
 /** One adaptation, and what it is measured with: labels come in here, after `adapt`. */

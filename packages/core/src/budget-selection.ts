@@ -1,7 +1,8 @@
+import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core";
 import type { CompiledEncoder } from "./backend.js";
-import type { NamedArrays } from "./composition.js";
+import type { NamedArrays, NamedTensors } from "./composition.js";
 import type { BlockSpec } from "./encoder-spec.js";
-import { InputError, NonFiniteError } from "./errors.js";
+import { AbortedError, InputError, NonFiniteError } from "./errors.js";
 import { lossAndGradients } from "./loss-and-gradients.js";
 import type { Objective } from "./objective.js";
 import type { Random } from "./random.js";
@@ -88,20 +89,23 @@ export interface GradientScoreOptions<B> {
   readonly objective: Objective<B>;
   /** What the loss is measured on, the same in every pass. */
   readonly batches: () => Iterable<B> | AsyncIterable<B>;
+  /** Rows in flight at once; see `LossOptions`. */
+  readonly microBatch?: number;
   readonly signal?: AbortSignal;
 }
 
-async function meanGradient<B>({ encoder, objective, batches, signal }: GradientScoreOptions<B>): Promise<Float32Array> {
+async function meanGradient<B>({ encoder, objective, batches, microBatch, signal }: GradientScoreOptions<B>): Promise<Float32Array> {
   const start: NamedArrays = encoder.initialCoefficients();
   const composed = await encoder.compose(start);
   const sum = new Float32Array(start["coef"]!.length);
   let count = 0;
   try {
     for await (const batch of batches()) {
-      signal?.throwIfAborted();
+      if (signal?.aborted === true) throw new AbortedError("stopped while task vectors were chosen");
       const terms = objective.views(batch).map((view) => ({ ...view, encoder: composed }));
       const context = { step: 0, steps: 1, epoch: 1 };
-      const { encoders } = await lossAndGradients(terms, (features, extra) => objective.loss(features, batch, extra, context));
+      const loss = (features: Tensor2D[], extra: NamedTensors): Scalar => objective.loss(features, batch, extra, context);
+      const { encoders } = await lossAndGradients(terms, loss, {}, microBatch === undefined ? {} : { microBatch });
       encoders.get(composed)?.["coef"]?.forEach((value, i) => { sum[i]! += value; });
       count++;
     }
@@ -114,7 +118,7 @@ async function meanGradient<B>({ encoder, objective, batches, signal }: Gradient
 /**
  * |dL/dλ| at λ = 0, `[n, m]`, on the mean loss of the batches. Vectors are loaded in groups of b: at 0 the derivative in
  * one vector's coefficients does not depend on the others.
- * @throws NonFiniteError
+ * @throws NonFiniteError, AbortedError.
  */
 export async function gradientScores<B>(options: GradientScoreOptions<B>): Promise<Float32Array> {
   const { encoder, vectors, budget } = options;

@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { visionSpec } from "@atlas-tv/clip";
 import {
-  blockwise, chooseAtRandom, chooseBlocks, chooseVectors, coefficientsOfSources, composeWeights, CrossEntropyObjective, difference,
+  AbortedError, blockwise, chooseAtRandom, chooseBlocks, chooseVectors, coefficientsOfSources, composeWeights, CrossEntropyObjective, difference,
   featureSimilarity, gradientScores, InputError, loadChosen, PlainBackend, Random, randomParameters, scoresOfVectors, sourcesOf,
-  type LabelledBatch, type TaskVector, type TaskVectorSource,
+  type LabelledBatch, type NamedArrays, type TaskVector, type TaskVectorSource,
 } from "../src/index.js";
 import { closeTo } from "./fixture-files.js";
 import { PLAIN_BACKENDS } from "./plain-backends.js";
@@ -95,7 +95,7 @@ describe.each(PLAIN_BACKENDS)("gradient scores on tfjs-%s", (name) => {
     images: { data: Float32Array.from({ length: count * 48 }, () => draws.normal()), shape: [count, 4, 4, 3] },
     labels: Int32Array.from({ length: count }, (_, i) => i % 2),
   }));
-  const scores = async (budget: number, vectors: TaskVectorSource): Promise<Float32Array> => {
+  const scores = async (budget: number, vectors: TaskVectorSource, more: { microBatch?: number; signal?: AbortSignal } = {}): Promise<Float32Array> => {
     await backend.activate();
     const encoder = await backend.compile(spec, base, [], blockwise());
     let most = 0;
@@ -108,7 +108,7 @@ describe.each(PLAIN_BACKENDS)("gradient scores on tfjs-%s", (name) => {
       },
     };
     const before = tf.memory().numTensors;
-    const found = await gradientScores({ encoder, vectors: counted, budget, objective, batches: () => batches });
+    const found = await gradientScores({ encoder, vectors: counted, budget, objective, batches: () => batches, ...more });
     expect(tf.memory().numTensors).toBe(before);
     expect(most).toBe(0);
     encoder.dispose();
@@ -122,5 +122,29 @@ describe.each(PLAIN_BACKENDS)("gradient scores on tfjs-%s", (name) => {
     closeTo(inPairs, await scores(5, source()), 1e-5);
     expect(inPairs.length).toBe(5 * m);
     expect(inPairs.every((value) => value >= 0)).toBe(true);
+  });
+
+  it("are the same whatever is computed at once", async () => {
+    const whole = await scores(5, source());
+    const most: number[] = [];
+    const compile = backend.compile.bind(backend);
+    const watched = vi.spyOn(backend, "compile").mockImplementation(async (...given) => {
+      const encoder = await compile(...given);
+      const compose = encoder.compose.bind(encoder);
+      return Object.assign(encoder, {
+        compose: async (coefficients: NamedArrays) => {
+          const composed = await compose(coefficients);
+          const forward = composed.forward.bind(composed);
+          return Object.assign(composed, { forward: (inputs: tf.Tensor) => { most.push(inputs.shape[0]!); return forward(inputs); } });
+        },
+      });
+    });
+    closeTo(await scores(5, source(), { microBatch: 1 }), whole, 1e-5);
+    expect([...new Set(most)]).toEqual([1]);
+    watched.mockRestore();
+  });
+
+  it("stop at a signal", async () => {
+    await expect(scores(5, source(), { signal: AbortSignal.abort() })).rejects.toBeInstanceOf(AbortedError);
   });
 });

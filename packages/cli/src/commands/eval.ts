@@ -3,6 +3,7 @@ import { evaluationBatches, splitTrainValidation } from "@atlas-tv/datasets";
 import type { Tensor2D } from "@tensorflow/tfjs-core";
 import { Option, type Command } from "commander";
 import { activeBackend, compositionRoot } from "../composition-root.js";
+import { imagesAtOnce } from "../evaluation-set.js";
 import { count } from "../flags.js";
 import { stoppable } from "../interruption.js";
 import { loadAdapter } from "../loaded-adapter.js";
@@ -17,7 +18,7 @@ interface EvalFlags extends TargetFlags {
   readonly composition?: string;
   readonly adapter?: string;
   readonly split: "test" | "validation";
-  readonly batchSize: number;
+  readonly batchSize?: number;
 }
 
 const ZERO_SHOT: LoadedComposition = {
@@ -59,7 +60,7 @@ async function measure(flags: EvalFlags, remarks: Remarks, signal: AbortSignal):
     const composed = await encoder.compose(coefficients);
     try {
       const transform = validationTransform(model.spec.imageSize, model.normalisation);
-      const batches = evaluationBatches({ ...part, batchSize: flags.batchSize, transform, cacheBytes: 0 });
+      const batches = evaluationBatches({ ...part, batchSize: flags.batchSize ?? imagesAtOnce(model.spec), transform, cacheBytes: 0 });
       const features = await encodeAll(composed, stoppable(batches, signal));
       const logits = (rows: Tensor2D): Tensor2D => adapter?.logits(rows) ?? headLogits(head, rows);
       return { target: dataset.name, ...(await accuracyOf(features, logits)) };
@@ -79,7 +80,7 @@ export function addEval(program: Command, terminal: Terminal): void {
     .option("--composition <file>", "a composition.safetensors to apply (default: none, zero-shot)")
     .option("--adapter <file>", "an adapter.safetensors to classify with, fitted to those features (default: the zero-shot head)")
     .addOption(new Option("--split <part>", "which images").choices(["test", "validation"]).default("test"))
-    .option("--batch-size <n>", "images a batch", count("--batch-size"), 250);
+    .option("--batch-size <n>", "images a batch (default: 250, fewer of a large model)", count("--batch-size"));
   addBackendFlags(command).action(async (flags: EvalFlags) => {
     const remarks = new Remarks(terminal, flags.json);
     const result = await measure(flags, remarks, terminal.signal);

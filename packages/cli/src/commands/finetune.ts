@@ -142,7 +142,12 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
     const watchedImages = { source: dataset.train, indices: validation.subarray(0, VALIDATION_IMAGES) };
     const watched = new EvaluationSet(model, head, watchedImages, terminal.signal);
     const test = new EvaluationSet(model, head, { source: dataset.test }, terminal.signal);
-    const encoder = await backend.compile(spec, model.base, [], composition, { mode, ...threadsOf(flags) });
+    const { microBatch } = learning;
+    const encoder = await backend.compile(spec, model.base, [], composition, {
+      mode,
+      ...threadsOf(flags),
+      ...(microBatch === null ? {} : { microBatch }),
+    });
     try {
       const accuracyAt = async (values: NamedArrays): Promise<number> =>
         (await withComposed(encoder, values, (composed) => test.measure(composed))).accuracy;
