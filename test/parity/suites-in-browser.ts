@@ -2,7 +2,7 @@ import { WebGpuBackend } from "@atlas-tv/backend-webgpu";
 import { lppSuite } from "../../packages/adapters-lpp/test/lpp-suite.js";
 import { tipSuite } from "../../packages/adapters-tip/test/tip-suite.js";
 import { textSuite, zeroShotSuite } from "../../packages/clip/test/text-suite.js";
-import { compositionSuite } from "../../packages/core/test/composition-suite.js";
+import { COMPOSITION_CASES, compositionSuite } from "../../packages/core/test/composition-suite.js";
 import { encoderSuite } from "../../packages/core/test/encoder-suite.js";
 import { resNetSuite } from "../../packages/core/test/resnet-suite.js";
 import { runsOf, trainingSuite } from "../../packages/core/test/training-suite.js";
@@ -14,8 +14,11 @@ import { runTest, testNames } from "./vitest-in-browser.js";
 
 const backend = new WebGpuBackend();
 for (const suite of [encoderSuite, resNetSuite, textSuite, zeroShotSuite, tipSuite, lppSuite, ufmSuite]) suite(backend);
-compositionSuite(backend);
-compositionSuite(backend, PARTITION_CASES);
+// One case of each kind: without a graphics card every one takes its time. On WebGPU in Node all of them are tested.
+const { isotropic, blockwise, linearized_blockwise } = COMPOSITION_CASES;
+const { partitioned_all_blocks } = PARTITION_CASES;
+compositionSuite(backend, COLLECTING ? COMPOSITION_CASES : { isotropic, blockwise, linearized_blockwise });
+compositionSuite(backend, COLLECTING ? PARTITION_CASES : { partitioned_all_blocks });
 trainingSuite(backend, COLLECTING ? RUNS : ["fewshot_blockwise"], undefined, STEPS);
 if (COLLECTING) trainingSuite(backend, runsOf(PARTITION_CASES), PARTITION_CASES, STEPS);
 

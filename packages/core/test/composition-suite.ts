@@ -17,13 +17,13 @@ export interface CompositionCase {
 }
 
 /** The cases whose composition is among those of `core`. */
-const CASES: Readonly<Record<string, CompositionCase>> = {
+export const COMPOSITION_CASES = {
   isotropic: { make: isotropic, mode: "standard", storage: "F16" },
   blockwise: { make: blockwise, mode: "standard", storage: "F16" },
   blockwise_unrounded_tv: { make: blockwise, mode: "standard", storage: "F32" },
   linearized_blockwise: { make: blockwise, mode: "linearised", storage: "F16" },
   linearized_isotropic: { make: isotropic, mode: "linearised", storage: "F16" },
-};
+} as const satisfies Readonly<Record<string, CompositionCase>>;
 
 const golden = fixtureTensors("composition/composition.safetensors");
 const expected = fixtureJson<{ coef_shape: Record<string, number[]>; loss: Record<string, number> }>("composition/expected.json");
@@ -45,7 +45,7 @@ function partsOf(name: string, part: string): string[] {
 }
 
 /** Composed features, loss and coefficient gradient against the golden numbers, on one backend. */
-export function compositionSuite(backend: Backend, cases: Readonly<Record<string, CompositionCase>> = CASES): void {
+export function compositionSuite(backend: Backend, cases: Readonly<Record<string, CompositionCase>> = COMPOSITION_CASES): void {
   describe(`composition on ${backend.id}`, () => {
     it.each(Object.keys(cases))("%s gives the features, logits, loss and coefficient gradient", async (name) => {
       await backend.activate();
