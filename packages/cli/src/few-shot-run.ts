@@ -67,6 +67,19 @@ function refuseIdleBudget({ compose, budget }: FewShotFlags): void {
   throw new InputError({ where: "--no-compose", got: "--budget beside it", expected: "one of the two: no task vector is combined without coefficients" });
 }
 
+/** Flags that say how coefficients are learned. */
+const OF_COEFFICIENTS = {
+  lr: "--lr", wd: "--wd", epochs: "--epochs", batchSize: "--batch-size", lpReg: "--lp-reg", partition: "--partition",
+} as const;
+
+/** Says which flags come to nothing where no coefficients are learned: an adapter has options of its own. */
+function remarkIdleFlags(flags: FewShotFlags, remark: (text: string) => void): void {
+  const given = Object.keys(OF_COEFFICIENTS) as (keyof typeof OF_COEFFICIENTS)[];
+  const idle = given.filter((flag) => flags[flag] !== undefined).map((flag) => OF_COEFFICIENTS[flag]);
+  if (flags.compose || idle.length === 0) return;
+  remark(`--no-compose: no effect of ${idle.join(", ")}, as no coefficients are learned; --adapter-options says how the adapter is fitted`);
+}
+
 /** Of the images that are learned from, on the mean. */
 function imagesPerClass(subsample: Subsample, { train, classNames }: Dataset): number {
   return "shots" in subsample ? subsample.shots : (subsample.fraction * train.length) / classNames.length;
@@ -81,6 +94,7 @@ export async function setUp(container: DependencyContainer, flags: FewShotFlags,
   const objectiveOptions = checkedOptions(container, "objective", flags.objective, { ...smoothing, ...flags.objectiveOptions }, flags.preset);
   const adapter = await chosenAdapter(container, flags);
   refuseIdleBudget(flags);
+  remarkIdleFlags(flags, remarks.add);
   if (adapter?.mode === "joint") refuseOtherObjective(flags);
   const composition = await chosenComposition(container, flags);
   const { fineTuning, mode } = sidesOf(flags.finetuningMode);

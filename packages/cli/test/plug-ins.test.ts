@@ -66,6 +66,13 @@ describe("an adapter, found by its name", () => {
     expect(layoutOf(run)).toEqual({ [`swatches_${adapter}`]: final[`test, with ${adapter}`] });
   });
 
+  test("says which flags come to nothing where no coefficients are learned", async () => {
+    const flags = ["--adapter", "tip", "--adapter-options", "{ epochs: 1 }", "--no-compose", "--epochs", "3", "--lp-reg", "1", "--run", at("idle")];
+    const { status, err } = await atlas("few-shots", "--subsample", "2", ...flags);
+    expect(status, err).toBe(0);
+    expect(err).toContain("note: --no-compose: no effect of --epochs, --lp-reg");
+  });
+
   test("does not classify features that it was not fitted to", async () => {
     const { status, err } = await atlas("eval", "--adapter", at("tip-joint", "adapter.safetensors"));
     expect(status).toBe(2);
