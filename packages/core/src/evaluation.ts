@@ -113,16 +113,29 @@ function largestOfRows(values: Float32Array, width: number): Int32Array {
   });
 }
 
-/** The class that a classifier finds most probable, for features that are at hand. @throws NonFiniteError where logits are NaN */
+/** Rows classified at once: a classifier may compare each with thousands of keys, and a data set has many thousand rows. */
+const ROWS_AT_ONCE = 1024;
+
+/**
+ * The class that a classifier finds most probable, for features that are at hand.
+ * @param logits `(batch, C)` of features `(batch, D)`; called for a part of the rows at a time, inside `tf.tidy`.
+ * @throws NonFiniteError where logits are NaN, InputError without images.
+ */
 export async function predictedLabels(data: LabelledFeatures, logits: (features: Tensor2D) => Tensor2D): Promise<Int32Array> {
   const total = data.labels.length;
   if (total === 0) throw new InputError({ where: "evaluation", got: "no images", expected: "at least one image" });
-  const scores = tf.tidy(() => logits(tf.tensor2d(data.features, [total, data.width])));
-  try {
-    return largestOfRows(await scores.data<"float32">(), scores.shape[1]);
-  } finally {
-    scores.dispose();
+  const { features, width } = data;
+  const predicted = new Int32Array(total);
+  for (let from = 0; from < total; from += ROWS_AT_ONCE) {
+    const to = Math.min(total, from + ROWS_AT_ONCE);
+    const scores = tf.tidy(() => logits(tf.tensor2d(features.subarray(from * width, to * width), [to - from, width])));
+    try {
+      predicted.set(largestOfRows(await scores.data<"float32">(), scores.shape[1]), from);
+    } finally {
+      scores.dispose();
+    }
   }
+  return predicted;
 }
 
 /** Top-1 accuracy of a classifier on features that are at hand. */

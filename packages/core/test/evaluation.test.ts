@@ -20,3 +20,19 @@ test("logits that are NaN are no prediction", async () => {
   await expect(accuracyOf(broken, (features) => features)).rejects.toThrow(NonFiniteError);
   expect(tf.memory().numTensors).toBe(before);
 });
+
+test("a large data set is classified in parts, which a classifier that compares it with many keys needs", async () => {
+  const rows = 5000;
+  const features = Float32Array.from({ length: 2 * rows }, (_, i) => Math.sin(i * i));
+  const many = { features, width: 2, labels: Int32Array.from({ length: rows }, (_, row) => Number(features[2 * row + 1]! > features[2 * row]!)) };
+  const seen: number[] = [];
+  const logits = (part: tf.Tensor2D): tf.Tensor2D => {
+    seen.push(part.shape[0]);
+    return part;
+  };
+  const before = tf.memory().numTensors;
+  expect(await accuracyOf(many, logits)).toEqual({ correct: rows, total: rows, accuracy: 1 });
+  expect(seen.reduce((sum, count) => sum + count, 0)).toBe(rows);
+  expect(Math.max(...seen)).toBeLessThan(2000);
+  expect(tf.memory().numTensors).toBe(before);
+});
