@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { isAbsolute, resolve } from "node:path";
+import { extname, isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { InputError, registered, resolvePlugin, type Plugin, type PluginKind, type PluginKinds } from "@atlas-tv/core";
 import type { DependencyContainer, InjectionToken } from "tsyringe";
@@ -26,23 +26,27 @@ const KINDS: Readonly<Record<PluginKind, KindOfPlugin>> = {
 /** The plug-in objects themselves, whose schemas check options. */
 const PLUGIN: InjectionToken<Plugin> = Symbol.for("atlas-tv.cli.plugin");
 
-function isPlugin(value: unknown): value is Plugin {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "id" in value &&
-    "kind" in value &&
-    typeof value.kind === "string" &&
-    Object.hasOwn(KINDS, value.kind) &&
-    "register" in value &&
-    typeof value.register === "function"
-  );
+/** What keeps a module's export from being a plug-in; null where nothing does. */
+function faultOf(value: unknown): string | null {
+  if (typeof value !== "object" || value === null) return `an export "plugin" that is ${value === null ? "null" : `a ${typeof value}`}`;
+  const { id, kind, register, options } = value as Readonly<Record<keyof Plugin, unknown>>;
+  if (typeof id !== "string" || id === "") return "a plug-in without an id";
+  if (typeof kind !== "string" || !Object.hasOwn(KINDS, kind)) return `a plug-in of ${typeof kind === "string" ? `kind "${kind}"` : "no kind"}`;
+  if (typeof register !== "function") return "a plug-in without a function register(container)";
+  const parses = typeof options === "object" && options !== null && "safeParse" in options && typeof options.safeParse === "function";
+  return parses ? null : "a plug-in without options, the zod schema that checks them";
 }
 
 /** Registers a plug-in, and keeps it for `checkedOptions`. */
 export function addPlugin(container: DependencyContainer, plugin: Plugin): void {
   plugin.register(container);
   container.register(PLUGIN, { useValue: plugin });
+}
+
+/** The options that a schema of an object names. */
+function namesOf(schema: Plugin["options"]): string[] {
+  const shape = "shape" in schema ? schema.shape : null;
+  return typeof shape === "object" && shape !== null ? Object.keys(shape) : [];
 }
 
 /**
@@ -65,10 +69,12 @@ export function checkedOptions(
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
+    const path = issue?.path.join(".") ?? "";
+    const names = namesOf(schema);
     throw new InputError({
       where,
-      got: `"${issue?.path.join(".") ?? ""}": ${issue?.message ?? "not as its schema says"}`,
-      expected: `options of the ${kind} "${id}"`,
+      got: `${path === "" ? "" : `"${path}": `}${issue?.message ?? "not as its schema says"}`,
+      expected: `options of the ${kind} "${id}"${names.length === 0 ? "" : `: ${names.join(", ")}`}`,
     });
   }
   const options = parsed.data as Record<string, unknown>;
@@ -87,18 +93,28 @@ async function load(entry: string, where: string): Promise<Plugin> {
     exported = (await import(pathToFileURL(entry).href)) as { plugin?: unknown };
   } catch (cause) {
     const got = cause instanceof Error ? `${cause.name}: ${cause.message.split("\n")[0]}` : String(cause);
+    const [, absent] = /^Cannot find package '([^']+)'/.exec(cause instanceof Error ? cause.message : "") ?? [];
     throw new InputError(
-      { where, got: `${entry} does not load (${got})`, expected: "a JavaScript module that exports a plug-in" },
+      {
+        where,
+        got: `${entry} does not load (${got})`,
+        expected: "a JavaScript module that exports a plug-in",
+        ...(absent === undefined ? {} : { next: `npm install ${absent} in the module's own folder: what it imports is looked for from there` }),
+      },
       { cause },
     );
   }
-  if (isPlugin(exported.plugin)) return exported.plugin;
+  const fault = exported.plugin === undefined ? 'no export "plugin"' : faultOf(exported.plugin);
+  if (fault === null) return exported.plugin as Plugin;
   throw new InputError({
     where,
-    got: `no export "plugin" in ${entry}`,
+    got: `${fault} in ${entry}`,
     expected: `a plug-in: { id, kind, options, register }, its kind one of ${Object.keys(KINDS).join(", ")}`,
   });
 }
+
+/** Extensions that tell the path of a module from the name of a package. */
+const SCRIPT = /^\.[cm]?[jt]s$/;
 
 /** The module a `--plugin` stands for: a file, or an installed package. */
 function entryOf(specifier: string): string {
@@ -109,22 +125,35 @@ function entryOf(specifier: string): string {
     statSync(specifier, { throwIfNoEntry: false })?.isFile() === true
   ) {
     const path = resolve(specifier);
-    if (statSync(path, { throwIfNoEntry: false })?.isFile() === true) return path;
-    throw new InputError({ where, got: "no file at that path", expected: "a JavaScript module that exports a plug-in" });
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats?.isFile() === true) return path;
+    const got = stats?.isDirectory() === true ? "a folder" : "no file at that path";
+    throw new InputError({ where, got, expected: "a JavaScript module that exports a plug-in" });
   }
   const entry = packageEntry(specifier);
   if (entry !== null) return entry;
   throw new InputError({
     where,
-    got: "no installed package of that name",
+    got: "neither a file nor an installed package of that name",
     expected: "the path of a module, or an installed package",
-    next: `npm install ${specifier}`,
+    next: SCRIPT.test(extname(specifier)) ? "give the path of the file, from the folder you are in" : `npm install ${specifier}`,
   });
 }
 
 /** Registers the plug-ins named by `--plugin`: a path, or the name of an installed package. */
 export async function registerNamed(container: DependencyContainer, specifiers: readonly string[]): Promise<void> {
-  for (const specifier of specifiers) addPlugin(container, await load(entryOf(specifier), `--plugin ${specifier}`));
+  for (const specifier of specifiers) {
+    const where = `--plugin ${specifier}`;
+    const plugin = await load(entryOf(specifier), where);
+    const before = registered(container, plugin.kind).length;
+    addPlugin(container, plugin);
+    if (registered(container, plugin.kind).length > before) continue;
+    throw new InputError({
+      where,
+      got: `a plug-in "${plugin.id}" whose register() adds no ${plugin.kind}`,
+      expected: `container.register(TOKENS.${plugin.kind}, { useValue: … }), with TOKENS of @atlas-tv/core`,
+    });
+  }
 }
 
 /** A plug-in of this project's own that is not there, or does not load. */
@@ -167,11 +196,13 @@ export async function findPlugin<K extends PluginKind>(
   const { prefix, ours } = KINDS[kind];
   const entry = /^[a-z0-9-]+$/.test(id) ? packageEntry(prefix + id) : null;
   if (entry === null) {
-    const more = ours.filter((name) => !known.includes(name)).map((name) => prefix + name);
+    const others = ours.filter((name) => !known.includes(name));
+    const installed = [...known, ...others.filter((name) => packageEntry(prefix + name) !== null)];
+    const more = others.filter((name) => !installed.includes(name)).map((name) => prefix + name);
     throw new InputError({
       where,
       got: `no ${kind} "${id}" is installed`,
-      expected: `one that is installed: ${known.length === 0 ? "none is" : known.join(", ")}`,
+      expected: `one that is installed: ${installed.length === 0 ? "none is" : installed.join(", ")}`,
       next: ours.includes(id)
         ? `npm install ${prefix}${id}`
         : `install a package ${prefix}<name>${more.length === 0 ? "" : ` (this project's: ${more.join(", ")})`}, or give your own with --plugin PATH`,

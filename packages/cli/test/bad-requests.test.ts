@@ -53,8 +53,8 @@ describe("images are refused", () => {
 
 describe("a name is refused that is unknown:", () => {
   test.each([
-    ["backend", ["installed: cpu", "@atlas-tv/backend-"]],
-    ["adapter", ["installed: linear", "@atlas-tv/adapters-"]],
+    ["backend", ["installed: cpu, cuda, webgpu", "@atlas-tv/backend-"]],
+    ["adapter", ["installed: linear, lpp, tip", "@atlas-tv/adapters-"]],
     ["objective", ["installed: cross-entropy", "@atlas-tv/objective-"]],
   ])("%s", async (kind, said) => {
     expectRefusal(await run("refused", `--${kind}`, "quux"), `--${kind} quux`, ...said);
@@ -80,11 +80,27 @@ describe("a name is refused that is unknown:", () => {
     expectRefusal(await run("refused", "--plugin", at("broken.mjs")), "broken.mjs", "TypeError: not today");
     writeFileSync(at("other.mjs"), "export const other = 1;");
     expectRefusal(await run("refused", "--plugin", at("other.mjs")), 'no export "plugin"');
+    expectRefusal(await run("refused", "--plugin", "quux.mjs"), "neither a file nor an installed package", "the path of the file");
+    expectRefusal(await run("refused", "--plugin", at("swatches")), "got: a folder");
+  });
+
+  test.each([
+    ["what it imports", 'import "quux-of-nobody";', /next: npm install quux-of-nobody in the module's own folder/],
+    ["its kind", 'export const plugin = { id: "x", kind: "objectives", options: { safeParse() {} }, register() {} };', 'kind "objectives"'],
+    ["its id", 'export const plugin = { kind: "objective", options: { safeParse() {} }, register() {} };', "without an id"],
+    ["its schema", 'export const plugin = { id: "x", kind: "objective", register() {} };', "without options"],
+    ["its registration", 'export const plugin = { id: "x", kind: "objective", options: { safeParse() {} } };', "without a function register"],
+    ["anything registered", 'export const plugin = { id: "x", kind: "objective", options: { safeParse() {} }, register() {} };', "adds no objective"],
+  ])("plug-in without %s", async (lacking, source, said) => {
+    const path = at(`without ${lacking}.mjs`);
+    writeFileSync(path, source);
+    expectRefusal(await run("refused", "--plugin", path, "--objective", "x"), path, said);
   });
 
   test("option of a plug-in", async () => {
     expectRefusal(await run("refused", "--adapter", "linear", "--adapter-options", "{ stairs: 3 }"), '"stairs"', "steps");
     expectRefusal(await run("refused", "--adapter", "linear", "--adapter-options", "{ steps: -3 }"), '"steps"');
+    expectRefusal(await run("refused", "--adapter", "tip", "--adapter-options", "{ epoch: 3 }"), /got: [^"]*"epoch"\n/, /tip": .*epochs/);
     expectRefusal(await run("refused", "--adapter-options", "{ steps: 3 }"), "--adapter-options");
   });
 });
