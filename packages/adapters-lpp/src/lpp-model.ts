@@ -52,6 +52,7 @@ export function classify(head: ClassificationHead, parameters: LppParameters, fe
   });
 }
 
+/** The parameters as tensors for a run folder, each float32 under its name. */
 export function savedParameters(head: ClassificationHead, parameters: LppParameters): NamedHostTensors {
   return new Map(Object.entries(lppShapes(head)).map(([name, shape]): [string, HostTensor] => {
     return [name, { dtype: "F32", shape, data: parameters[name as keyof LppParameters] }];

@@ -13,6 +13,7 @@ function requireRange(size: number, offset: number, length: number): void {
   throw new RangeError(`bytes ${offset} to ${offset + length} of a source of ${size} bytes`);
 }
 
+/** Bytes in memory; what is read is a copy. */
 export function memorySource(bytes: Uint8Array): ByteSource {
   return {
     size: bytes.byteLength,

@@ -1,10 +1,14 @@
 import { zerosLike, type NamedArrays } from "./composition.js";
 
+/** Settings of AdamW; defaults are those of PyTorch but for the decay. */
 export interface AdamWOptions {
   /** Decoupled decay, multiplied by the learning rate of the step. Default 0.1, the paper's. */
   readonly weightDecay?: number;
+  /** Decay of the mean of gradients. Default 0.9. */
   readonly beta1?: number;
+  /** Decay of the mean of squared gradients. Default 0.999. */
   readonly beta2?: number;
+  /** Added to the root of the second moment. Default 1e-8. */
   readonly epsilon?: number;
 }
 

@@ -13,6 +13,7 @@ export interface LabelledFeatures {
   readonly labels: Int32Array;
 }
 
+/** What an adapter is fitted with. */
 export interface AdapterContext {
   readonly head: ClassificationHead;
   readonly shots: LabelledFeatures;

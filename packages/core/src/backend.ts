@@ -15,6 +15,7 @@ export interface BackendReport {
   readonly missing: readonly string[];
 }
 
+/** How an encoder is computed; no option but `mode` changes what is computed. */
 export interface CompileOptions {
   /** "linearised": features are f(x; θ0) + J·(θ − θ0), the first-order model at θ0. Default "standard". */
   readonly mode?: "standard" | "linearised";
@@ -78,6 +79,7 @@ export interface ComposedEncoder {
   dispose(): void;
 }
 
+/** One batch on its way through a composed encoder; whoever asked for it disposes it. */
 export interface ForwardPass {
   /** `(batch, D)`; owned by the pass, gone after `dispose`. */
   readonly features: Tensor2D;

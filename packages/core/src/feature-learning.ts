@@ -22,6 +22,7 @@ export interface FeatureStep {
   readonly values: NamedArrays;
 }
 
+/** What is learned on frozen features, and how. */
 export interface FeatureLearning {
   /** What is learned; each has a rate of its own. */
   readonly parameters: readonly (TrainableParameter & { readonly learningRate: number })[];

@@ -23,10 +23,12 @@ export interface LearnerState {
   readonly history: readonly EpochRecord[];
 }
 
+/** The state before the first step; `values` become its own. */
 export function initialState(values: NamedArrays): LearnerState {
   return { epoch: 0, step: 0, values, optimiser: initAdamW(values), best: null, history: [] };
 }
 
+/** Arrays that share no memory with the given ones. */
 export function copyArrays(arrays: NamedArrays): Record<string, Float32Array> {
   return Object.fromEntries(Object.entries(arrays).map(([name, values]) => [name, values.slice()]));
 }

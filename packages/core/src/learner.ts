@@ -34,8 +34,10 @@ export interface PlannedBatches<B> {
   readonly plan: (epoch: number, coefficients: NamedArrays) => Promise<EpochPlan<B>>;
 }
 
+/** What `learn` takes: settings, and batches that are fixed or planned epoch by epoch. */
 export type LearnOptions<B> = LearnSettings<B> & (FixedBatches<B> | PlannedBatches<B>);
 
+/** How coefficients are learned. */
 export interface LearnSettings<B> {
   readonly encoder: CompiledEncoder;
   readonly objective: Objective<B>;
@@ -65,6 +67,7 @@ export interface LearnSettings<B> {
   readonly save?: (state: LearnerState) => Promise<void>;
 }
 
+/** What learning came to. */
 export interface Learned {
   /** Coefficients and objective parameters after the last epoch. */
   readonly last: NamedArrays;

@@ -17,6 +17,7 @@ export interface ExtraParameter {
   readonly shape: readonly number[];
 }
 
+/** The value of a loss and its derivatives, on the host. */
 export interface LossAndGradients {
   readonly loss: number;
   /** dL/d(coefficients) of each distinct encoder among the terms that ask for a gradient. */
@@ -25,6 +26,7 @@ export interface LossAndGradients {
   readonly extra: NamedArrays;
 }
 
+/** How much of a loss is computed at once. */
 export interface LossOptions {
   /**
    * Rows kept in flight at once. A larger term is computed in parts: features of all parts first, the loss on

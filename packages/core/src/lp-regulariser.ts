@@ -1,6 +1,8 @@
 import { InputError } from "./errors.js";
 
+/** The Lp term on coefficients (paper, section 4.1). */
 export interface LpRegulariser {
+  /** p */
   readonly order: 1 | 2;
   /** The paper uses 0.5. */
   readonly strength?: number;

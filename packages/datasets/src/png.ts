@@ -8,6 +8,7 @@ export const MAX_PIXELS = 2 ** 28;
 const HEADER_BYTES = 33;
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
+/** Whether bytes begin with the signature of a PNG file. */
 export function isPng(bytes: Uint8Array): boolean {
   return SIGNATURE.every((byte, index) => bytes[index] === byte);
 }
