@@ -23,8 +23,12 @@ export function shuffledBatches(indices: Int32Array, batchSize: number, random: 
   return batchesInOrder(order, batchSize);
 }
 
-/** The first `count` of `indices` in a shuffled order, again and again, shuffled anew each time. */
+/**
+ * The first `count` of `indices` in a shuffled order, again and again, shuffled anew each time.
+ * @throws InputError when something is wanted of no indices.
+ */
 export function laps(indices: Int32Array, count: number, random: Random): Int32Array {
+  if (indices.length === 0 && count > 0) throw new InputError({ where: "laps", got: "no indices", expected: "at least one" });
   const order = new Int32Array(count);
   for (let lap = 0, at = 0; at < count; lap++) {
     const shuffled = random.fork(`lap ${lap}`).permutation(indices.length).subarray(0, count - at);

@@ -1,6 +1,6 @@
 import { HALF_NORMALISATION, InputError, Random, trainingTransform, validationTransform, type SlicedBatch } from "@atlas-tv/core";
 import { describe, expect, it } from "vitest";
-import { jointBatchCount, jointBatches, jointShare, memorySource, type JointStream } from "../src/index.js";
+import { jointBatchCount, jointBatches, jointShare, laps, memorySource, type JointStream } from "../src/index.js";
 
 const SIZE = 4;
 
@@ -53,6 +53,11 @@ describe("batches of several data sets", () => {
     expect(await collect(varied, 8, 5)).toEqual(first);
     expect(await collect(varied, 8, 5, 2)).not.toEqual(first);
     expect(await collect(varied, 8, 5, 1, 2)).not.toEqual(first);
+  });
+
+  it("want at least one image to go through", () => {
+    expect([...laps(new Int32Array(0), 0, new Random(1))]).toEqual([]);
+    expect(() => laps(new Int32Array(0), 3, new Random(1))).toThrow(InputError);
   });
 
   it("share what divides evenly and drop the rest", () => {
