@@ -97,8 +97,7 @@ export async function recordedRun(
   terminal: Terminal,
   work: (hooks: RunHooks, folder: RunFolder) => Promise<RunResult>,
 ): Promise<FinishedRun> {
-  const { path, options, seed, hashes, backend, flags } = plan;
-  const { flag, prefix = "", files: further = [], reference } = plan;
+  const { path, options, seed, hashes, backend, flags, flag, prefix = "", files: further = [], reference } = plan;
   const place = { flag, prefix, files: further };
   const folder = await RunFolder.open(path, { ...options, seed, hashes, backend: backend.id }, flags.resume, place);
   const collected = reference?.save === undefined ? null : await ReferenceFile.open(reference.save, reference.model, reference.file);
@@ -113,6 +112,25 @@ export async function recordedRun(
     said.forEach(remarks.add);
     return { path: folder.path, ...finished };
   }
+  const claim = await folder.claim();
+  try {
+    const run = await unfinishedRun(plan, folder, remarks, terminal, work);
+    await collect();
+    return run;
+  } finally {
+    await claim.release();
+  }
+}
+
+/** A run that is begun, or gone on with. */
+async function unfinishedRun(
+  plan: RunPlan,
+  folder: RunFolder,
+  remarks: RunRemarks,
+  terminal: Terminal,
+  work: (hooks: RunHooks, folder: RunFolder) => Promise<RunResult>,
+): Promise<FinishedRun> {
+  const { path, options, seed, hashes, backend, flags, reference } = plan;
   const resume = await folder.savedState();
   const afresh = `${path} holds no unfinished run: this one starts from the beginning`;
   if (flags.resume && resume === null) remarks.add(afresh);
@@ -154,7 +172,6 @@ export async function recordedRun(
     },
   };
   await orKept(() => folder.finish(recorded), () => savedEpoch);
-  await collect();
   return {
     path: folder.path,
     zeroShot,

@@ -17,6 +17,7 @@ import {
   type RunRecord,
 } from "@atlas-tv/checkpoints";
 import { InputError, type LearnerState, type Metrics } from "@atlas-tv/core";
+import { RunClaim } from "./run-claim.js";
 
 /** Names in a run folder; docs/formats.md describes what is in them. */
 const FILES = {
@@ -57,7 +58,7 @@ export class RunFolder {
   private constructor(
     readonly path: string,
     readonly optionsHash: string,
-    readonly prefix: string,
+    private readonly place: RunPlace,
   ) {}
 
   /**
@@ -74,15 +75,20 @@ export class RunFolder {
     const folder = resolve(path);
     await assertWritable(folder);
     if (!resume) requireFresh(folder, place);
-    return new RunFolder(folder, await hashJson(options), place.prefix);
+    return new RunFolder(folder, await hashJson(options), place);
   }
 
   at(file: keyof typeof FILES): string {
-    return join(this.path, this.prefix + FILES[file]);
+    return join(this.path, this.place.prefix + FILES[file]);
   }
 
   get isFinished(): boolean {
     return existsSync(this.at("run"));
+  }
+
+  /** Keeps other processes out of the folder until the claim is released. @throws InputError when one is at work in it. */
+  claim(): Promise<RunClaim> {
+    return RunClaim.take(join(this.path, `.${this.place.prefix}run.lock`), this.place.flag);
   }
 
   /** Takes away the state that a run leaves when it is killed at its very end. */
