@@ -38,24 +38,36 @@ export const BUDGET_IMAGES = 500;
 
 export interface BudgetFlags {
   readonly budget?: number;
-  readonly select: BudgetRule;
+  readonly select?: BudgetRule;
 }
+
+/** The rule that a budget is spent by where none is given. */
+export const DEFAULT_RULE: BudgetRule = "blockwise";
 
 export function addBudgetFlags(command: Command): Command {
   return command
     .option("--budget <b>", "hold and combine so many task vectors only (default: all)", count("--budget"))
     .addOption(
-      new Option("--select <rule>", "how a budget is spent: on whole vectors by chance, by features or by gradient, or block by block")
-        .choices(BUDGET_RULES)
-        .default("blockwise"),
+      new Option(
+        "--select <rule>",
+        `how a budget is spent: on whole vectors by chance, by features or by gradient, or block by block (default: ${DEFAULT_RULE})`,
+      ).choices(BUDGET_RULES),
     );
 }
 
 /** @throws InputError before anything is loaded, when the flags do not go together. */
 export function checkBudget({ budget, select }: BudgetFlags, composition: string, n: number): void {
-  if (budget === undefined) return;
+  if (budget === undefined) {
+    if (select === undefined) return;
+    throw new InputError({
+      where: `--select ${select}`,
+      got: "no budget to spend",
+      expected: "--budget B beside it",
+      next: "say how many task vectors may be held, for example --budget 2, or leave --select out to combine all",
+    });
+  }
   requireBudget(budget, n);
-  if (select !== "blockwise" || composition === "blockwise") return;
+  if ((select ?? DEFAULT_RULE) !== "blockwise" || composition === "blockwise") return;
   throw new InputError({
     where: "--select blockwise",
     got: `${composition} coefficients`,
@@ -143,7 +155,7 @@ async function choose<B>(rule: BudgetRule, budget: number, goal: BudgetGoal<B>, 
 
 /** Chooses b of the listed vectors, or of their blocks, and loads those; at no moment are more than b vectors held. */
 export async function spendBudget<B>(
-  { budget, select }: { readonly budget: number; readonly select: BudgetRule },
+  { budget, select = DEFAULT_RULE }: { readonly budget: number; readonly select: BudgetRule | undefined },
   goal: BudgetGoal<B>,
   context: BudgetContext,
 ): Promise<SpentBudget> {

@@ -3,7 +3,7 @@ import { InputError, type Accuracy, type CompileOptions, type Composition, type 
 import { splitTrainValidation } from "@atlas-tv/datasets";
 import type { DependencyContainer } from "tsyringe";
 import { chosenAdapter, type AdapterFlags, type ChosenAdapter } from "./adapters.js";
-import { checkBudget, spendBudget, type BudgetFlags, type SpentBudget } from "./budget.js";
+import { checkBudget, DEFAULT_RULE, spendBudget, type BudgetFlags, type SpentBudget } from "./budget.js";
 import { activeBackend } from "./composition-root.js";
 import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
 import { fewShotGoal, fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup, type FewShotSplit } from "./few-shot-experiment.js";
@@ -144,7 +144,7 @@ function recordedOptions({ setup, composition, vectors, headHash: head, learning
     compose: setup.compose,
     taskVectors: vectors.map(({ name }) => name),
     budget: flags.budget ?? null,
-    select: flags.budget === undefined ? null : flags.select,
+    select: flags.budget === undefined ? null : (flags.select ?? DEFAULT_RULE),
     finetuningMode: flags.finetuningMode,
     head,
     objective: flags.objective,

@@ -16,7 +16,7 @@ import {
 import { splitTrainValidation } from "@atlas-tv/datasets";
 import type { DependencyContainer } from "tsyringe";
 import { adapt, adaptationGoal, type Adaptation } from "./adaptation.js";
-import { BUDGET_IMAGES, checkBudget, spendBudget, type BudgetFlags, type SpentBudget } from "./budget.js";
+import { BUDGET_IMAGES, checkBudget, DEFAULT_RULE, spendBudget, type BudgetFlags, type SpentBudget } from "./budget.js";
 import { activeBackend } from "./composition-root.js";
 import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
 import { EvaluationSet, pick, withComposed } from "./evaluation-set.js";
@@ -114,7 +114,7 @@ function recordedOptions(prepared: PreparedUfm, flags: UfmFlags): Record<string,
     compositionOptions: asJson(composition.options ?? {}),
     taskVectors: vectors.map(({ name }) => name),
     budget: flags.budget ?? null,
-    select: flags.budget === undefined ? null : flags.select,
+    select: flags.budget === undefined ? null : (flags.select ?? DEFAULT_RULE),
     finetuningMode: flags.finetuningMode,
     head: prepared.headHash,
     objective: objective.factory.id,

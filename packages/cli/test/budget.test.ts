@@ -116,6 +116,7 @@ describe("few-shots --budget", () => {
   test("refuses more than there are, and blocks of their own without coefficients of their own", async () => {
     expectRefusal(await fewShots("--budget", "4"), "from 1 to 3");
     expectRefusal(await fewShots("--budget", "1", "--no-blockwise-coef"), "--select blockwise");
+    expectRefusal(await fewShots("--select", "random"), "--select random", "--budget B");
     expect(filesIn(run)).toEqual([]);
   });
 });
