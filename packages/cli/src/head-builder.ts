@@ -4,7 +4,7 @@ import { dense, InputError, readFloat32, type Backend, type ClassificationHead, 
 import type { LoadedModel } from "./loaded-model.js";
 import { modelTokenizer } from "./text-tokenizer.js";
 
-/** Remarks about unknown words name so many classes. */
+/** Messages about unknown words name so many classes. */
 const NAMED_CLASSES = 5;
 
 export interface HeadContext {
@@ -30,12 +30,15 @@ function checkWords(tokenizer: WordTokenizer, dataset: Prompts, model: LoadedMod
   const found = dataset.classNames.map((name) => ({ name, ...unknownWords(tokenizer, name) }));
   const blank = found.filter(({ unknown, count }) => unknown.length === count);
   if (blank.length > 0) {
-    const others = blank.length === 1 ? "" : `, and so ${blank.length - 1} more`;
+    const names = blank.slice(0, NAMED_CLASSES).map(({ name }) => `"${name}"`).join(", ");
+    const others = blank.length > NAMED_CLASSES ? ` and ${blank.length - NAMED_CLASSES} more` : "";
     throw new InputError({
       where: `head of ${dataset.name}`,
-      got: `class name "${blank[0]!.name}" without any word that the model knows${others}`,
+      got: `class ${blank.length === 1 ? "name" : "names"} ${names}${others} without any word that the model knows`,
       expected: `at least one word of the ${tokenizer.words.length} in vocabulary.json in every class name`,
-      next: `rename the class in words of that list, or put head_${dataset.name}Val.safetensors into ${model.folder.path}`,
+      next:
+        `rename in words of that list, or put head_${dataset.name}Val.safetensors into ${model.folder.path}: ` +
+        `atlas head --class-names FILE --templates FILE --name "${dataset.name}" makes it from names of your own`,
     });
   }
   const partly = found.filter(({ unknown }) => unknown.length > 0);

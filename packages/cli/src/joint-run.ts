@@ -9,7 +9,7 @@ import { learnJointly, type JointSetup } from "./joint-experiment.js";
 import { printJointRuns } from "./joint-output.js";
 import { loadJointTask, type JointTaskFlags } from "./joint-task.js";
 import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
-import { headHash, loadModel, loadVectors, type LoadedVector } from "./loaded-model.js";
+import { headHash, loadModel, loadVectors, requireOwnVectors, type LoadedVector } from "./loaded-model.js";
 import { includesLeftovers, type RecipeContext, type RecipeWithFallback } from "./recipes.js";
 import { recordedRun, type FinishedRun, type Json, type RunPlan } from "./recorded-run.js";
 import { divisorsOf, learnedDocument, referenceFile } from "./reference-layouts.js";
@@ -70,6 +70,7 @@ export async function prepareJointRun(
   const names = tasks.map(({ dataset }) => dataset.name);
   requireDistinct(names);
   const goal = choice.goal(names);
+  requireOwnVectors(model, goal.vectors);
   const vectors = await loadVectors(model, goal.vectors, "");
   return {
     setup: {

@@ -30,6 +30,8 @@ export interface ModelChoice {
 /** A pre-trained encoder with whatever lies beside it. */
 export interface LoadedModel {
   readonly folder: ModelFolder;
+  /** Which fine-tuned models the folder's tasks are. */
+  readonly fineTuning: FineTuning;
   readonly config: ClipConfig;
   readonly spec: ImageEncoderSpec;
   readonly base: NamedHostTensors;
@@ -79,12 +81,12 @@ export interface ModelOptions {
 }
 
 /** Loads θ0 and checks it against its architecture. */
-export async function loadModel(choice: ModelChoice, { fineTuning, ...options }: ModelOptions = {}): Promise<LoadedModel> {
+export async function loadModel(choice: ModelChoice, { fineTuning = "standard", ...options }: ModelOptions = {}): Promise<LoadedModel> {
   const folder = await findModel(choice, fineTuning);
   const { config, normalisation } = await findArchitecture(folder, choice.config);
   const spec = visionSpec(config, options);
   const [base, baseHash] = await Promise.all([folder.base(spec), sha256Checkpoint(folder.basePath)]);
-  return { folder, config, spec, base, normalisation, baseHash };
+  return { folder, fineTuning, config, spec, base, normalisation, baseHash };
 }
 
 /** The name of a task vector and the hash of the file it comes from. */
@@ -97,6 +99,34 @@ export interface LoadedVector extends ListedVector {
   readonly vector: TaskVector;
 }
 
+function noVectors({ folder, fineTuning }: LoadedModel, names: readonly string[] | undefined, target: string): InputError {
+  const where = "--task-vectors";
+  if (names !== undefined) return new InputError({ where, got: "no name", expected: "names of task vectors, separated by commas" });
+  if (fineTuning === "standard") {
+    const next = "make some with atlas finetune, or name them with --task-vectors";
+    return new InputError({ where, got: `no task vector beside ${target}'s own in ${folder.path}`, expected: "at least one", next });
+  }
+  return new InputError({
+    where: "--finetuning-mode linear",
+    got: `no linear task vector beside ${target}'s own in ${folder.path}`,
+    expected: "at least one linear_finetuned or linear_task_vector file of a task",
+    next: "make some with atlas finetune --finetuning-mode linear, or take the standard ones with --finetuning-mode posthoc",
+  });
+}
+
+/** @throws InputError where a data set has no task vector among the model's. */
+export function requireOwnVectors({ folder, fineTuning }: LoadedModel, datasets: readonly string[]): void {
+  const lacking = datasets.find((name) => !folder.tasks.includes(name));
+  if (lacking === undefined) return;
+  const [kind, flags] = fineTuning === "standard" ? ["", ""] : ["linear ", " --finetuning-mode linear"];
+  throw new InputError({
+    where: `data set "${lacking}"`,
+    got: `no ${kind}task vector of that name in ${folder.path}`,
+    expected: folder.tasks.length === 0 ? "one that is fine-tuned on it; there is none of any" : `a data set with its own: ${folder.tasks.join(", ")}`,
+    next: `make it with atlas finetune${flags} on that data set, --save at the folder of models`,
+  });
+}
+
 /** The task vectors that were asked for, not yet loaded; by default all of the folder but the target's own. */
 export async function listVectors(
   model: LoadedModel,
@@ -104,14 +134,7 @@ export async function listVectors(
   target: string,
 ): Promise<ListedVector[]> {
   const chosen = names ?? model.folder.tasks.filter((task) => task !== target);
-  if (chosen.length === 0) {
-    throw new InputError({
-      where: "--task-vectors",
-      got: `no task vector beside ${target}'s own in ${model.folder.path}`,
-      expected: "at least one",
-      next: "make some with atlas finetune, or name them with --task-vectors",
-    });
-  }
+  if (chosen.length === 0) throw noVectors(model, names, target);
   return Promise.all(
     chosen.map(async (name) => ({ name, hash: await sha256Checkpoint(model.folder.taskPath(name)) })),
   );
@@ -139,11 +162,13 @@ export async function loadHead(model: LoadedModel, dataset: Dataset, context: He
   const saved = await model.folder.head(dataset.name);
   if (saved === null) return buildHead(model, dataset, context);
   const where = `head of ${dataset.name} in ${model.folder.path}`;
+  const next = "build it anew from the data set's class names with atlas head --overwrite, or take it out of that folder";
   if (saved.classNames.length !== dataset.classNames.length || saved.width !== model.spec.outputWidth) {
     throw new InputError({
       where,
       got: `${saved.classNames.length} classes of width ${saved.width}`,
-      expected: `${dataset.classNames.length} classes of width ${model.spec.outputWidth}`,
+      expected: `${dataset.classNames.length} classes, as the data set has, of width ${model.spec.outputWidth}, as the model has`,
+      next,
     });
   }
   if (isReordered(saved.classNames, dataset.classNames)) {
@@ -151,6 +176,7 @@ export async function loadHead(model: LoadedModel, dataset: Dataset, context: He
       where,
       got: `classes in the order ${saved.classNames.join(", ")}`,
       expected: `the order of the data set: ${dataset.classNames.join(", ")}`,
+      next,
     });
   }
   return saved;

@@ -2,6 +2,8 @@
 export const ZOO_PACKAGE = "@atlas-tv/zoo";
 
 interface Zoo {
+  /** Name of its one model. */
+  readonly ZOO_MODEL: string;
   /** The folder of its models. */
   zooCheckpoints(): string;
   /** The folder where a checkout keeps its data sets. */

@@ -1,5 +1,7 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { packedDatasetPath } from "@atlas-tv/datasets";
+import { zooData } from "@atlas-tv/zoo";
 import { describe, expect, test } from "vitest";
 import { atlas, filesIn } from "./command-line.js";
 import { writePictures } from "./picture-folder.js";
@@ -33,7 +35,7 @@ describe("images are refused", () => {
   });
 
   test("when a class has fewer than k", async () => {
-    expectRefusal(await run("refused", "--subsample", "40"), "--subsample 40", /1\d images of class/, "at most 1");
+    expectRefusal(await run("refused", "--subsample", "40"), "--subsample 40", /1\d images of class/, "at most 1", "--allow-short");
     expect(filesIn(at("runs", "refused"))).toEqual([]);
   });
 
@@ -64,8 +66,38 @@ describe("a name is refused that is unknown:", () => {
     expectRefusal(await run("refused", "--target", "Quux"), "Quux", "MNIST", "FashionMNIST");
   });
 
+  test.skipIf(existsSync(packedDatasetPath(zooData(), "EmojiNames")))("data set of the zoo that is not rendered yet", async () => {
+    expectRefusal(await run("refused", "--target", "StreetDigits"), "StreetDigits", "npm run zoo:data");
+    expectRefusal(await atlas("negation", "--model", good(), "--target", at("swatches"), "--control", "EmojiNames"), "npm run zoo:data");
+  });
+
   test("task vector", async () => {
     expectRefusal(await run("refused", "--task-vectors", "Alpha,Quux"), "Quux", TASKS.join(", "));
+    expectRefusal(await run("refused", "--task-vectors", ","), "--task-vectors", "got: no name");
+  });
+
+  test("linear task vector, of a model that has standard ones alone", async () => {
+    expectRefusal(await run("refused", "--finetuning-mode", "linear"), "no linear task vector", "finetune --finetuning-mode linear", "posthoc");
+  });
+
+  test("task vector of a data set to forget, also where a folder of that name is here", async () => {
+    writePictures(at("others"), ["red", "green"]);
+    const here = process.cwd();
+    process.chdir(folderPath);
+    try {
+      const forget = (...more: string[]): ReturnType<typeof atlas> =>
+        atlas("negation", "--model", good(), "--target", "swatches", "--control", "others", ...more);
+      expectRefusal(await forget(), 'data set "swatches"', "no task vector of that name", TASKS.join(", "), "atlas finetune on");
+      expectRefusal(await forget("--finetuning-mode", "linear"), "no linear task vector", "finetune --finetuning-mode linear");
+    } finally {
+      process.chdir(here);
+    }
+  });
+
+  test("head of another number of classes", async () => {
+    writePictures(at("fewer"), ["red", "green"]);
+    cpSync(join(good(), "head_swatchesVal.safetensors"), join(good(), "head_fewerVal.safetensors"));
+    expectRefusal(await run("refused", "--target", at("fewer")), "head of fewer", "3 classes", "2 classes, as the data set has", "atlas head --overwrite");
   });
 
   test("model", async () => {

@@ -194,6 +194,14 @@ describe("without a saved head", () => {
     expect(err).toContain("head_animalsVal.safetensors");
   });
 
+  test("all class names without any known word are told at once", async () => {
+    writePictures(at("beasts"), ["gnu", "red zebra", "yak"]);
+    const { status, err } = await fewShots("--target", at("beasts"));
+    expect(status).toBe(2);
+    expect(err).toContain('class names "gnu", "yak" without any word that the model knows');
+    expect(err).toContain('atlas head --class-names FILE --templates FILE --name "beasts"');
+  });
+
   test("a model without a vocabulary is refused", async () => {
     await writeTinyModel(at("models", "mute"));
     rmSync(at("models", "mute", "vocabulary.json"));

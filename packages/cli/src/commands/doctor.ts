@@ -9,6 +9,7 @@ import { findModel, DEFAULT_MODEL } from "../loaded-model.js";
 import { registerOwn } from "../plugin-finder.js";
 import { addSharedFlags, type SharedFlags } from "../shared-flags.js";
 import { table, type Terminal } from "../terminal.js";
+import { zoo } from "../zoo.js";
 
 const GIB = 2 ** 30;
 
@@ -107,13 +108,14 @@ export function addDoctor(program: Command, terminal: Terminal): void {
     const container = await compositionRoot(flags.plugin);
     const backends = await examineBackends(container);
     const plugins = await findPlugins(container);
+    const packed = (await zoo())?.zooData();
     const report = {
       node: process.versions.node,
       cores: availableParallelism(),
       memoryGiB: { total: totalmem() / GIB, free: freemem() / GIB },
       backends,
       ...plugins,
-      datasets: listDatasets(),
+      datasets: listDatasets(packed === undefined ? {} : { folders: [packed] }),
       model: await defaultModel(),
     };
     if (flags.json) {
