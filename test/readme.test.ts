@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -25,7 +25,9 @@ const fileOf = (index: number): string => join(workshop, `example-${index}.${exa
 const callerFolder = mkdtempSync(join(tmpdir(), "atlas-readme-"));
 
 beforeAll(() => {
-  mkdirSync(workshop, { recursive: true });
+  mkdirSync(join(workshop, "node_modules"), { recursive: true });
+  // A plug-in has its own; everything else is found from the checkout's root.
+  symlinkSync(join(ROOT, "packages", "core", "node_modules", "zod"), join(workshop, "node_modules", "zod"), "junction");
   examples.forEach(({ code }, index) => writeFileSync(fileOf(index), code));
 });
 

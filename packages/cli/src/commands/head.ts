@@ -116,7 +116,7 @@ export function addHead(program: Command, terminal: Terminal): void {
     .addOption(dataLocationFlag())
     .optionsGroup("Building:")
     .option("--class-names <file>", "instead of a data set: names of the classes in the order of their labels, one a line or a JSON list")
-    .option("--templates <file>", "templates with {} for the class name, likewise (default: the data set's)")
+    .option("--templates <file>", "templates with {} for the class name, likewise (default: the data set's; needed with --class-names)")
     .option("--name <name>", "name of the head (default: the data set's, or that of the file of class names)")
     .option("--out <file>", "the .safetensors file to write (default: head_<name>Val.safetensors beside the model)")
     .option("--overwrite", "replace a head of other class names or templates", false);
