@@ -39,11 +39,11 @@ export function imagesAtOnce(spec: ImageEncoderSpec): number {
 export class EvaluationSet {
   readonly #batches: AsyncIterable<LabelledBatch>;
 
-  /** @param images which of the source's images; default all. */
+  /** @param images which of the source's images, default all; and how many bytes of their pixels are kept for the next time. */
   constructor(
     { spec, normalisation }: Pick<LoadedModel, "spec" | "normalisation">,
     readonly head: ClassificationHead,
-    images: { readonly source: ImageSource; readonly indices?: Int32Array },
+    images: { readonly source: ImageSource; readonly indices?: Int32Array; readonly cacheBytes?: number },
     signal: AbortSignal,
   ) {
     const transform = validationTransform(spec.imageSize, normalisation);

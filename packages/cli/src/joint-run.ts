@@ -66,7 +66,7 @@ export async function prepareJointRun(
   const model = await loadModel(flags, { ...options, fineTuning });
   const targets = choice.targets(model.folder.tasks);
   const tasks = [];
-  for (const target of targets) tasks.push(await loadJointTask(model, target, flags, { backend, remarks, signal }));
+  for (const target of targets) tasks.push(await loadJointTask(model, target, flags, { backend, remarks, signal }, targets.length));
   const names = tasks.map(({ dataset }) => dataset.name);
   requireDistinct(names);
   const goal = choice.goal(names);

@@ -1,5 +1,5 @@
 import { InputError, Random, trainingTransform, type Backend, type ClassificationHead, type Dataset } from "@atlas-tv/core";
-import { splitTrainValidation, type JointStream, type TrainValidationSplit } from "@atlas-tv/datasets";
+import { PIXEL_CACHE_BYTES, splitTrainValidation, type JointStream, type TrainValidationSplit } from "@atlas-tv/datasets";
 import { EvaluationSet } from "./evaluation-set.js";
 import { loadHead, type LoadedModel } from "./loaded-model.js";
 import { threadsOf, type BackendFlags } from "./shared-flags.js";
@@ -24,18 +24,30 @@ export interface JointTaskContext {
   readonly signal: AbortSignal;
 }
 
+/** Bytes of pixels that all data sets of a run may keep together, as much as two of them alone. */
+const CACHE_BYTES = 2 * PIXEL_CACHE_BYTES;
+
+/** What each of so many data sets may keep of its validation images, and as much of its test images. */
+export function cacheShare(tasks: number): number {
+  return Math.floor(CACHE_BYTES / (2 * Math.max(1, tasks)));
+}
+
 export interface JointTaskFlags extends BackendFlags {
   readonly dataLocation?: string;
   /** Validation images used of each data set, at most. */
   readonly images?: number;
 }
 
-/** @throws InputError also when the data set leaves no validation images. */
+/**
+ * @param tasks how many data sets take part.
+ * @throws InputError also when the data set leaves no validation images.
+ */
 export async function loadJointTask(
   model: LoadedModel,
   target: string,
   flags: JointTaskFlags,
   { backend, remarks, signal }: JointTaskContext,
+  tasks: number,
 ): Promise<JointTask> {
   const { dataLocation, images } = flags;
   const dataset = await loadTarget({ target, ...(dataLocation === undefined ? {} : { dataLocation }) });
@@ -50,14 +62,15 @@ export async function loadJointTask(
     });
   }
   const { spec, normalisation } = model;
+  const cacheBytes = cacheShare(tasks);
   const augmentation = dataset.augmentation === undefined ? {} : { augmentation: dataset.augmentation };
   return {
     dataset,
     head,
     split,
     stream: { source: dataset.train, indices, transform: trainingTransform({ size: spec.imageSize, normalisation, ...augmentation }) },
-    validation: new EvaluationSet(model, head, { source: dataset.train, indices }, signal),
-    test: new EvaluationSet(model, head, { source: dataset.test }, signal),
+    validation: new EvaluationSet(model, head, { source: dataset.train, indices, cacheBytes }, signal),
+    test: new EvaluationSet(model, head, { source: dataset.test, cacheBytes }, signal),
   };
 }
 
