@@ -19,7 +19,8 @@ const PROCESSOR = "preprocessor_config.json";
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 
 export function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  // Below a file there is nothing, and stat throws.
+  return existsSync(path) && statSync(path).isDirectory();
 }
 
 function readSmall(path: string): Uint8Array {

@@ -3,6 +3,7 @@ import { InputError, type ClassificationHead, type FittedAdapter } from "@atlas-
 import type { DependencyContainer } from "tsyringe";
 import { headHash, type LoadedModel } from "./loaded-model.js";
 import { findPlugin } from "./plugin-finder.js";
+import { refuseRunFolder } from "./run-file.js";
 
 const NEXT = "give the files that the adapter was fitted with: those of its run folder";
 
@@ -18,6 +19,7 @@ export async function loadAdapter(
   head: ClassificationHead,
   composition: string | undefined,
 ): Promise<FittedAdapter> {
+  refuseRunFolder("--adapter", path, "adapter.safetensors");
   const artefact = await readAdapter(path);
   const differ = (what: string, got: string, expected: string): InputError =>
     new InputError({ where: `${path}: ${what}`, got, expected, next: NEXT });

@@ -3,6 +3,7 @@ import type { Composition, NamedArrays } from "@atlas-tv/core";
 import type { DependencyContainer } from "tsyringe";
 import { chooseComposition } from "./compositions.js";
 import { loadModel, loadVectors, type LoadedModel, type LoadedVector, type ModelChoice } from "./loaded-model.js";
+import { refuseRunFolder } from "./run-file.js";
 
 /** Coefficients and what they apply to. */
 export interface LoadedComposition {
@@ -25,6 +26,7 @@ async function withVariants(model: LoadedModel, { mode, taskVectors }: Compositi
 export async function loadModelFor(choice: ModelChoice, composition: string | undefined): Promise<LoadedModel> {
   const model = await loadModel(choice);
   if (composition === undefined) return model;
+  refuseRunFolder("--composition", composition, "composition.safetensors");
   const { base, blocks } = await readComposition(composition);
   const hasMore = base.sha256 === model.baseHash && blocks.length > model.spec.blocks.length;
   return hasMore ? loadModel(choice, { includeLeftovers: true }) : model;
@@ -50,6 +52,7 @@ export async function loadComposition(
   path: string,
   parts: "needed" | "whole" = "needed",
 ): Promise<LoadedComposition> {
+  refuseRunFolder("--composition", path, "composition.safetensors");
   const artefact = await readComposition(path);
   const choice = await chooseComposition(container, artefact.composition, artefact.compositionOptions ?? {}, path);
   const composition = choice.create(artefact.maskSeed ?? artefact.seed);

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { visionSpec, type ClipConfig } from "@atlas-tv/clip";
 import { hashJson, isModelFolder, openModelFolder, sha256Checkpoint, type FineTuning, type ModelFolder } from "@atlas-tv/checkpoints";
@@ -13,6 +13,7 @@ import {
 } from "@atlas-tv/core";
 import { buildHead, type HeadContext } from "./head-builder.js";
 import { findArchitecture } from "./model-architecture.js";
+import { pathKind } from "./path-kind.js";
 import { zoo, ZOO_PACKAGE } from "./zoo.js";
 
 /** The zoo's model, which a clone has without any download. */
@@ -53,7 +54,7 @@ export async function findModel({ model, checkpoints }: ModelChoice, fineTuning?
   }
   const path = join(among, model);
   if (existsSync(path)) return openModelFolder(path, fineTuning);
-  const there = statSync(among, { throwIfNoEntry: false })?.isDirectory() === true ? modelsIn(among) : null;
+  const there = pathKind(among) === "folder" ? modelsIn(among) : null;
   throw new InputError({
     where: `--model ${model}`,
     got: `no folder of that name, here or in ${among}`,

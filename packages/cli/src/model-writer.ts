@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, extname, join, resolve, basename } from "node:path";
+import { extname, join, resolve, basename } from "node:path";
 import {
-  assertNewFolder, assertWritable, encodeOnnxEncoder, encodeSafetensors, toHuggingFace, writeFileAtomically, writeFolderAtomically,
+  assertNewFolder, encodeOnnxEncoder, encodeSafetensors, toHuggingFace, writeFileAtomically, writeFolderAtomically,
   writeSafetensorsFile, type FileContent, type WrittenFile,
 } from "@atlas-tv/checkpoints";
 import {
@@ -14,6 +14,7 @@ import {
 } from "@atlas-tv/core";
 import { Option, type Command } from "commander";
 import { modelCard, provenanceMetadata, type Provenance } from "./model-card.js";
+import { assertFilePlace, refuseForeignName } from "./output-file.js";
 
 export const MODEL_FORMATS = ["safetensors", "huggingface", "onnx"] as const;
 export type ModelFormat = (typeof MODEL_FORMATS)[number];
@@ -56,8 +57,9 @@ export async function destination({ out, format }: FormatFlags, command: string)
     });
   }
   const byName: Readonly<Record<string, ModelFormat>> = { ".safetensors": "safetensors", ".onnx": "onnx" };
+  if (format === undefined) refuseForeignName(out, "a .safetensors or .onnx file, or a new folder for Hugging Face's tools");
   const chosen = format ?? byName[extname(out)] ?? "huggingface";
-  await (chosen === "huggingface" ? assertNewFolder(out) : assertWritable(dirname(resolve(out))));
+  await (chosen === "huggingface" ? assertNewFolder(out) : assertFilePlace(out));
   return { out, format: chosen };
 }
 

@@ -1,8 +1,8 @@
-import { statSync } from "node:fs";
 import { extname, isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { InputError, registered, resolvePlugin, type Plugin, type PluginKind, type PluginKinds } from "@atlas-tv/core";
 import type { DependencyContainer, InjectionToken } from "tsyringe";
+import { pathKind } from "./path-kind.js";
 import { packageEntry } from "./plugin-package.js";
 import type { Preset } from "./recipes.js";
 
@@ -122,12 +122,12 @@ function entryOf(specifier: string): string {
   if (
     isAbsolute(specifier) ||
     /^\.{1,2}([/\\]|$)/.test(specifier) ||
-    statSync(specifier, { throwIfNoEntry: false })?.isFile() === true
+    pathKind(specifier) === "file"
   ) {
     const path = resolve(specifier);
-    const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats?.isFile() === true) return path;
-    const got = stats?.isDirectory() === true ? "a folder" : "no file at that path";
+    const kind = pathKind(path);
+    if (kind === "file") return path;
+    const got = kind === "folder" ? "a folder" : "no file at that path";
     throw new InputError({ where, got, expected: "a JavaScript module that exports a plug-in" });
   }
   const entry = packageEntry(specifier);

@@ -44,7 +44,7 @@ function requireFresh(folder: string, { flag, prefix, files }: RunPlace): void {
   const result = [...files, own("composition"), own("adapter")].find(holds);
   const got = holds(own("run")) ? "a finished run" : holds(own("state")) ? "an unfinished run" : result;
   if (got === undefined) return;
-  const goOn = holds(own("run")) || holds(own("state")) ? "go on with --resume, " : "";
+  const goOn = holds(own("run")) ? "print its result again with --resume, " : holds(own("state")) ? "go on with --resume, " : "";
   throw new InputError({
     where: folder,
     got: `a folder that holds ${got}`,
@@ -53,10 +53,34 @@ function requireFresh(folder: string, { flag, prefix, files }: RunPlace): void {
   });
 }
 
+/** Differences that a message names. */
+const NAMED_DIFFERENCES = 4;
+
+/** Values longer than this are named without what they are. */
+const SHORT_VALUE = 40;
+
+/** What a run depends on, as people compare it: the hashes of its files each by itself. */
+function flat({ hashes, ...options }: Readonly<Record<string, unknown>>): Map<string, string> {
+  const files = Object.entries((hashes ?? {}) as Record<string, unknown>).map(([name, hash]): [string, unknown] => [`the hash of ${name}`, hash]);
+  return new Map([...Object.entries(options), ...files].map(([name, value]) => [name, JSON.stringify(value) ?? "none"]));
+}
+
+/** Where a run that was recorded differs from one that is asked for. */
+function differences(recorded: Readonly<Record<string, unknown>>, asked: Readonly<Record<string, unknown>>): string {
+  const [before, now] = [flat(recorded), flat(asked)];
+  const names = [...new Set([...before.keys(), ...now.keys()])].filter((name) => before.get(name) !== now.get(name));
+  const named = names.slice(0, NAMED_DIFFERENCES).map((name) => {
+    const [was = "none", is = "none"] = [before.get(name), now.get(name)];
+    return was.length > SHORT_VALUE || is.length > SHORT_VALUE ? name : `${name} ${was}, not ${is}`;
+  });
+  return [...named, ...(names.length > named.length ? [`${names.length - named.length} more`] : [])].join("; ");
+}
+
 /** A folder that one run writes to: state while it goes on, results when it is done. */
 export class RunFolder {
   private constructor(
     readonly path: string,
+    private readonly options: Readonly<Record<string, unknown>>,
     readonly optionsHash: string,
     private readonly place: RunPlace,
   ) {}
@@ -75,7 +99,7 @@ export class RunFolder {
     const folder = resolve(path);
     await assertWritable(folder);
     if (!resume) requireFresh(folder, place);
-    return new RunFolder(folder, await hashJson(options), place);
+    return new RunFolder(folder, options, await hashJson(options), place);
   }
 
   at(file: keyof typeof FILES): string {
@@ -100,10 +124,11 @@ export class RunFolder {
   async finishedRun(): Promise<{ zeroShot: Metrics; final: Metrics; epochs: RunRecord["epochs"]; remarks: readonly string[] }> {
     const run = await readRun(this.at("run"));
     const { seed, hashes, backend, options } = run;
-    if ((await hashJson({ ...options, seed, hashes, backend: backend.id })) !== this.optionsHash) {
+    const recorded = { ...options, seed, hashes, backend: backend.id };
+    if ((await hashJson(recorded)) !== this.optionsHash) {
       throw new InputError({
         where: this.at("run"),
-        got: "a finished run with other options, data or weights",
+        got: `a finished run with other options, data or weights: ${differences(recorded, this.options)}`,
         expected: "the options that the run was begun with",
         next: "give the same flags as before, or another folder",
       });

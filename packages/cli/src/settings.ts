@@ -18,7 +18,9 @@ function read(path: string): Record<string, unknown> {
     // Whole numbers become bigint, which tells 1 (a shot) from 1.0 (all of the data).
     value = parse(readFileSync(path, "utf8"), { intAsBigInt: true });
   } catch (cause) {
-    const got = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause);
+    const code = cause instanceof Error && "code" in cause ? cause.code : null;
+    const said = cause instanceof Error ? cause.message.split("\n")[0]! : String(cause);
+    const got = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "a folder" : said;
     throw new InputError({ where: `--settings ${path}`, got, expected: "a YAML file of flags and values" }, { cause });
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
@@ -84,7 +86,8 @@ export function applySettings(command: Command, path: string): void {
     const name = SYNONYMS[key] ?? key;
     const option = options.find((candidate) => candidate.long === `--${name}` || candidate.long === `--no-${name}`);
     if (option === undefined) {
-      const known = options.map(({ long, negate }) => long?.slice(negate ? "--no-".length : "--".length)).join(", ");
+      const own = options.map(({ long, negate }) => long?.slice(negate ? "--no-".length : "--".length));
+      const known = [...own, ...Object.keys(SYNONYMS).filter((synonym) => own.includes(SYNONYMS[synonym]))].join(", ");
       throw new InputError({
         where: `--settings ${path}`,
         got: `the key "${given}"`,

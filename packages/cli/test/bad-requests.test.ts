@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packedDatasetPath } from "@atlas-tv/datasets";
 import { zooData } from "@atlas-tv/zoo";
@@ -168,7 +168,48 @@ describe("a place to write to is refused", () => {
     const before = filesIn(folderPath);
     expectRefusal(await merge(at("swatches")), at("swatches"));
     expectRefusal(await merge(join(good(), "zeroshot.safetensors")), "base model itself");
+    mkdirSync(at("merged.safetensors"));
+    expectRefusal(await merge(at("merged.safetensors")), "got: a folder");
+    const encode = (out: string): ReturnType<typeof atlas> => atlas("encode", "--model", good(), "--images", at("swatches"), "--out", out);
+    expectRefusal(await encode(at("swatches")), "got: a folder");
+    rmdirSync(at("merged.safetensors"));
     expect(filesIn(folderPath)).toEqual(before);
+  });
+});
+
+describe("a name is refused", () => {
+  test("of a file in a format that is not written", async () => {
+    const merge = ["merge", "--model", good(), "--scale", "1", "--task-vectors", "Alpha", "--out"];
+    expectRefusal(await atlas(...merge, at("merged.pt")), "ends in .pt", "merged.safetensors");
+    expectRefusal(await atlas("convert", good(), "--out", at("converted.bin")), "ends in .bin");
+    expectRefusal(await atlas("encode", "--model", good(), "--images", at("swatches"), "--out", at("features.npz")), "ends in .npz");
+  });
+
+  test("of a single picture, where a folder of them is meant", async () => {
+    const picture = at("swatches", "train", "red", "0.png");
+    expectRefusal(await atlas("encode", "--model", good(), "--images", picture, "--out", at("f.safetensors")), "a single picture", "a folder of pictures");
+  });
+
+  test.each([
+    ["eval", "--target"],
+    ["eval", "--composition"],
+    ["few-shots", "--plugin"],
+    ["few-shots", "--settings"],
+    ["encode", "--images"],
+    ["inspect", ""],
+  ])("of what lies below a file, by %s %s", async (command, flag) => {
+    const below = join(at("swatches", "train", "red", "0.png"), "x");
+    const model = command === "inspect" ? [] : ["--model", good()];
+    const more = command === "encode" ? ["--out", at("f.safetensors")] : [];
+    expectRefusal(await atlas(command, ...model, ...more, ...(flag === "" ? [] : [flag]), below), below);
+  });
+
+  test("of a run's folder, where one of its files is meant", async () => {
+    const evaluate = (...more: string[]): ReturnType<typeof atlas> => atlas("eval", "--model", good(), "--target", at("swatches"), ...more);
+    const file = at("runs", "done", "composition.safetensors");
+    expectRefusal(await evaluate("--composition", at("runs", "done")), `next: --composition ${file}`);
+    expectRefusal(await evaluate("--composition", at("swatches")), "a folder without composition.safetensors");
+    expectRefusal(await evaluate("--composition", file, "--adapter", at("runs", "done")), "a folder without adapter.safetensors");
   });
 });
 
@@ -196,7 +237,8 @@ describe("flags are refused:", () => {
   test("a settings file with an unknown key", async () => {
     writeFileSync(at("settings.yaml"), "learning-rate: 0.1\n");
     expectRefusal(await run("refused", "--settings", at("settings.yaml")), '"learning-rate"', "lr, wd");
-    expectRefusal(await run("refused", "--settings", at("none.yaml")), "none.yaml");
+    expectRefusal(await run("refused", "--settings", at("none.yaml")), "none.yaml", "got: no such file\n");
+    expectRefusal(await run("refused", "--settings", at("settings.yaml")), "shots, fraction");
   });
 
   test.each([["--quux"], ["--epochs"], ["--split", "x"]])("%s, by the parser", async (...args) => {
@@ -209,7 +251,7 @@ describe("flags are refused:", () => {
 describe("a run folder is refused", () => {
   test("that holds a finished run, without --resume", async () => {
     const before = readFileSync(at("runs", "done", "run.json"), "utf8");
-    expectRefusal(await run("done"), "finished run", "--resume", "--run");
+    expectRefusal(await run("done"), "finished run", "print its result again with --resume", "--run");
     expect(readFileSync(at("runs", "done", "run.json"), "utf8")).toBe(before);
   });
 
@@ -225,5 +267,7 @@ describe("a run folder is refused", () => {
     ]) {
       expectRefusal(await run("done", "--resume", ...more), "other options");
     }
+    expectRefusal(await run("done", "--resume", "--epochs", "3"), /: epochs 1, not 3\n/);
+    expectRefusal(await run("done", "--resume", "--task-vectors", "Alpha"), "taskVectors", "the hash of taskVectors");
   });
 });

@@ -30,7 +30,8 @@ function visibleEntries(folder: string): string[] {
 
 /** Whether a path is that of a folder; nothing, or a link that leads nowhere, is none. */
 export function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  // Below a file there is nothing, and stat throws.
+  return existsSync(path) && statSync(path).isDirectory();
 }
 
 function subfolders(folder: string): string[] {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { InputError, type Dataset, type ImageSource } from "@atlas-tv/core";
@@ -141,7 +141,7 @@ export async function writePackedDataset(folder: string, dataset: Dataset): Prom
 
 /** Names of the packed data sets in a folder, in alphabetical order; none where there is no folder. */
 export function packedDatasetNames(folder: string): string[] {
-  if (!existsSync(folder)) return [];
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) return [];
   return readdirSync(folder).filter((file) => file.endsWith(SUFFIX)).map((file) => file.slice(0, -SUFFIX.length)).sort();
 }
 

@@ -154,7 +154,8 @@ describe("datasetByName", () => {
 
   it("lists packed data sets of the folders that are searched, each once", async () => {
     for (const name of ["Runes", "FashionMNIST"]) put(`packed/${name}.dataset`, "");
-    const options = { resolveFrom: [root], folders: [join(root, "packed"), join(root, "nowhere")] };
+    put("text", "");
+    const options = { resolveFrom: [root], folders: [join(root, "packed"), join(root, "nowhere"), join(root, "text"), join(root, "text", "below")] };
     expect(listDatasets(options).map(({ name }) => name)).toEqual(["MNIST", "FashionMNIST", "Runes"]);
     expect(listDatasets(options)).toContainEqual({ name: "FashionMNIST", missing: [] });
     await expect(datasetByName("Rune", options)).rejects.toThrow(/one of [^]*FashionMNIST, Runes/);

@@ -1,6 +1,5 @@
-import { statSync } from "node:fs";
-import { dirname, relative, resolve } from "node:path";
-import { assertWritable, readCheckpoint, sha256Checkpoint, writeSafetensorsFile, type WrittenFile } from "@atlas-tv/checkpoints";
+import { extname, relative } from "node:path";
+import { readCheckpoint, sha256Checkpoint, writeSafetensorsFile, type WrittenFile } from "@atlas-tv/checkpoints";
 import {
   AbortedError, blockwise, encode, imageInputs, InputError, Random, readFloat32, validationTransform,
   type ComposedEncoder, type EncoderInputs,
@@ -11,6 +10,8 @@ import { activeBackend, compositionRoot } from "../composition-root.js";
 import { countedProgress } from "../counted-progress.js";
 import { count } from "../flags.js";
 import { loadModel, type LoadedModel } from "../loaded-model.js";
+import { assertFilePlace, refuseForeignName } from "../output-file.js";
+import { pathKind } from "../path-kind.js";
 import { addBackendFlags, addModelFlags, threadsOf, type ModelFlags } from "../shared-flags.js";
 import type { Terminal } from "../terminal.js";
 
@@ -106,13 +107,25 @@ function required(value: string | undefined, flag: string, expected: string): st
   throw new InputError({ where: "atlas encode", got: `no ${flag}`, expected });
 }
 
+function refusePicture(source: string): void {
+  if (pathKind(source) !== "file" || ![".png", ".jpg", ".jpeg"].includes(extname(source).toLowerCase())) return;
+  throw new InputError({
+    where: `--images ${source}`,
+    got: "a single picture",
+    expected: "a folder of pictures, or a safetensors file that holds images",
+    next: "give the folder that the picture is in",
+  });
+}
+
 async function encodeImages(flags: EncodeFlags, terminal: Terminal): Promise<WrittenFile & { images: number; width: number }> {
   const source = required(flags.images, "--images", "a safetensors file that holds images, or a folder of pictures");
   const out = required(flags.out, "--out", "the .safetensors file to write");
-  await assertWritable(dirname(resolve(out)));
+  refusePicture(source);
+  refuseForeignName(out, "a .safetensors file");
+  await assertFilePlace(out);
   const backend = await activeBackend(await compositionRoot(flags.plugin), flags.backend);
   const model = await loadModel(flags);
-  const isFolder = statSync(source, { throwIfNoEntry: false })?.isDirectory() === true;
+  const isFolder = pathKind(source) === "folder";
   const images = await (isFolder ? folderImages(source, model) : tensorImages(source, model));
   const encoder = await backend.compile(model.spec, model.base, [], blockwise(), threadsOf(flags));
   try {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { basename, dirname, extname, join, resolve } from "node:path";
-import { assertWritable, hashJson, headFile, headFileName, readCheckpoint, writeSafetensorsFile, type WrittenFile } from "@atlas-tv/checkpoints";
+import { basename, extname, join } from "node:path";
+import { hashJson, headFile, headFileName, readCheckpoint, writeSafetensorsFile, type WrittenFile } from "@atlas-tv/checkpoints";
 import { InputError } from "@atlas-tv/core";
 import { classPromptName, classPrompts } from "@atlas-tv/datasets";
 import type { Command } from "commander";
@@ -8,6 +8,7 @@ import { activeBackend, compositionRoot } from "../composition-root.js";
 import { countedProgress } from "../counted-progress.js";
 import { buildHead, type Prompts } from "../head-builder.js";
 import { loadModel, type LoadedModel } from "../loaded-model.js";
+import { assertFilePlace } from "../output-file.js";
 import { addBackendFlags, addModelFlags, dataLocationFlag, threadsOf, type ModelFlags } from "../shared-flags.js";
 import { findTarget } from "../target-data.js";
 import { Remarks, type Terminal } from "../terminal.js";
@@ -92,7 +93,7 @@ async function makeHead(flags: HeadFlags, terminal: Terminal, remarks: Remarks):
   const wanted = await prompts(flags);
   const model: LoadedModel = await loadModel(flags);
   const path = flags.out ?? join(model.folder.path, headFileName(wanted.name));
-  await assertWritable(dirname(resolve(path)));
+  await assertFilePlace(path);
   const { classNames, templates } = wanted;
   const about = { base: model.baseHash, prompts_sha256: await hashJson({ classNames: [...classNames], templates: [...templates] }) };
   const counts = { path, classes: classNames.length, templates: templates.length };
