@@ -99,8 +99,9 @@ export interface BudgetGoal<B> {
 export interface BudgetContext {
   readonly backend: Backend;
   readonly threads?: number;
-  /** Images computed at once; null: the batch. */
-  readonly microBatch: number | null;
+  /** As `compile` takes them. */
+  readonly microBatch?: number;
+  readonly recompute?: boolean;
   readonly model: LoadedModel;
   readonly listed: readonly ListedVector[];
   readonly seed: number;
@@ -132,10 +133,14 @@ async function featureScores(encoder: CompiledEncoder, images: BudgetGoal<never>
 }
 
 async function choose<B>(rule: BudgetRule, budget: number, goal: BudgetGoal<B>, context: BudgetContext): Promise<BudgetChoice> {
-  const { backend, model, listed, seed, signal, threads, microBatch } = context;
+  const { backend, model, listed, seed, signal, threads, microBatch, recompute } = context;
   const m = model.spec.blocks.length;
   if (rule === "random") return chooseAtRandom(listed.length, budget, m, new Random(seed).fork("budget"));
-  const encoder = await backend.compile(model.spec, model.base, [], blockwise(), threads === undefined ? {} : { threads });
+  const encoder = await backend.compile(model.spec, model.base, [], blockwise(), {
+    ...(threads === undefined ? {} : { threads }),
+    ...(microBatch === undefined ? {} : { microBatch }),
+    ...(recompute === undefined ? {} : { recompute }),
+  });
   try {
     if (rule === "features") return chooseVectors(await featureScores(encoder, goal.images, context), budget, m);
     const scores = await gradientScores({
@@ -144,7 +149,7 @@ async function choose<B>(rule: BudgetRule, budget: number, goal: BudgetGoal<B>, 
       budget,
       objective: goal.objective,
       batches: await goal.batches(encoder),
-      ...(microBatch === null ? {} : { microBatch }),
+      ...(microBatch === undefined ? {} : { microBatch }),
       signal,
     });
     return rule === "blockwise" ? chooseBlocks(scores, budget, m) : chooseVectors(scoresOfVectors(scores, m), budget, m);

@@ -38,7 +38,7 @@ import type { BudgetGoal } from "./budget.js";
 import { EvaluationSet, pick, withComposed } from "./evaluation-set.js";
 import type { Subsample } from "./flags.js";
 import { stoppable } from "./interruption.js";
-import { learnerOptions, type Learning } from "./learning-flags.js";
+import { learnerOptions, memoryOptions, type Learning } from "./learning-flags.js";
 import type { LoadedModel } from "./loaded-model.js";
 import { isUnmoved } from "./pretrained-start.js";
 import type { RunHooks } from "./recorded-run.js";
@@ -240,12 +240,11 @@ export async function runFewShots(
   seed: number,
   hooks: RunHooks,
 ): Promise<FewShotResult> {
-  const { microBatch } = recipe.learning;
   const { spec, base } = setup.model;
   const encoder = await setup.backend.compile(spec, base, setup.vectors, composition, {
     mode: setup.mode,
     ...(setup.threads === undefined ? {} : { threads: setup.threads }),
-    ...(microBatch === null ? {} : { microBatch }),
+    ...memoryOptions(recipe.learning),
   });
   try {
     return await new FewShotRun(setup, recipe, split, seed, encoder, hooks).run();

@@ -9,7 +9,7 @@ import { chosenComposition, type CompositionChoice, type CompositionFlags } from
 import { fewShotGoal, fewShotSplit, runFewShots, type FewShotRecipe, type FewShotResult, type FewShotSetup, type FewShotSplit } from "./few-shot-experiment.js";
 import { sidesOf, type FinetuningModeFlags } from "./finetuning-mode.js";
 import type { Subsample } from "./flags.js";
-import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
+import { learningOf, memoryOptions, type Learning, type LearningFlags } from "./learning-flags.js";
 import { headHash, listVectors, loadHead, loadModel, loadVectors, type ListedVector } from "./loaded-model.js";
 import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
@@ -205,7 +205,7 @@ function savedFiles(
 
 /** Chooses the task vectors of one seed; null where there is no budget and all are combined. */
 async function spend(
-  { setup, vectors, learning: { microBatch } }: PreparedFewShots,
+  { setup, vectors, learning }: PreparedFewShots,
   { budget, select, dataLocation }: FewShotFlags,
   split: FewShotSplit,
   seed: number,
@@ -213,7 +213,7 @@ async function spend(
 ): Promise<SpentBudget | null> {
   if (budget === undefined) return null;
   const where = dataLocation === undefined ? {} : { dataLocation };
-  return spendBudget({ budget, select }, fewShotGoal(setup, split, signal), { ...setup, listed: vectors, seed, signal, microBatch, ...where });
+  return spendBudget({ budget, select }, fewShotGoal(setup, split, signal), { ...setup, listed: vectors, seed, signal, ...memoryOptions(learning), ...where });
 }
 
 /** Short classes that are named on the terminal; `run.json` names all. */

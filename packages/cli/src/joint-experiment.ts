@@ -16,7 +16,7 @@ import { jointBatchCount, jointBatches } from "@atlas-tv/datasets";
 import { pick, withComposed } from "./evaluation-set.js";
 import type { Goal } from "./goal.js";
 import { jointRandom, type JointTask } from "./joint-task.js";
-import { learnerOptions, type Learning } from "./learning-flags.js";
+import { learnerOptions, memoryOptions, type Learning } from "./learning-flags.js";
 import type { LoadedModel } from "./loaded-model.js";
 import type { RunHooks } from "./recorded-run.js";
 
@@ -57,12 +57,12 @@ export async function accuraciesOf(composed: ComposedEncoder, tasks: readonly Jo
   return accuracies;
 }
 
-export function compileFor(setup: JointSetup, composition: Composition, microBatch: number | null = null): Promise<CompiledEncoder> {
+export function compileFor(setup: JointSetup, composition: Composition, memory: Pick<CompileOptions, "microBatch" | "recompute"> = {}): Promise<CompiledEncoder> {
   const { backend, model, vectors, mode, threads } = setup;
   return backend.compile(model.spec, model.base, vectors, composition, {
     mode,
     ...(threads === undefined ? {} : { threads }),
-    ...(microBatch === null ? {} : { microBatch }),
+    ...memory,
   });
 }
 
@@ -104,7 +104,7 @@ export async function measureAt(
 export async function learnJointly(setup: JointSetup, learning: Learning, seed: number, hooks: RunHooks): Promise<JointResult> {
   const { goal, tasks, composition } = setup;
   const finetuned = goal.id === "addition" ? await finetunedAccuracies(setup) : { validation: {}, test: {} };
-  const encoder = await compileFor(setup, composition, learning.microBatch);
+  const encoder = await compileFor(setup, composition, memoryOptions(learning));
   try {
     const start = encoder.initialCoefficients();
     const zeroShot = {

@@ -1,4 +1,4 @@
-import { constantSchedule, cosineSchedule, type LearnOptions, type LpRegulariser } from "@atlas-tv/core";
+import { constantSchedule, cosineSchedule, type CompileOptions, type LearnOptions, type LpRegulariser } from "@atlas-tv/core";
 import { Option, type Command } from "commander";
 import { count, nonNegative, numberFlag, positive } from "./flags.js";
 import { PRESETS, type Preset, type Recipe, type RecipeWithFallback } from "./recipes.js";
@@ -12,6 +12,7 @@ export interface LearningFlags {
   readonly batchSize?: number;
   readonly accumulate: number;
   readonly microBatch?: number;
+  readonly recompute?: boolean;
   readonly lpReg?: 1 | 2;
 }
 
@@ -19,6 +20,8 @@ export interface LearningFlags {
 export interface Learning extends Recipe {
   readonly accumulate: number;
   readonly microBatch: number | null;
+  /** Absent: activations are kept. */
+  readonly recompute?: true;
   readonly lpReg: 1 | 2 | null;
 }
 
@@ -35,7 +38,8 @@ export function addLearningFlags(command: Command): Command {
     .option("--epochs <n>", "passes over the images (default: the preset's)", count("--epochs"))
     .option("--batch-size <n>", "images a batch (default: the preset's)", count("--batch-size"))
     .option("--accumulate <n>", "batches a step", count("--accumulate"), 1)
-    .option("--micro-batch <n>", "images computed at once (default: the batch)", count("--micro-batch"));
+    .option("--micro-batch <n>", "images computed at once (default: the batch)", count("--micro-batch"))
+    .option("--recompute", "compute activations anew in the backward pass rather than keep them: less memory, more time");
 }
 
 /** Adds the flag of the Lp term, for commands that learn coefficients of task vectors. */
@@ -61,8 +65,14 @@ export function learningOf(flags: LearningFlags, recipe: RecipeWithFallback, rem
     clip: recipe.clip,
     accumulate: flags.accumulate,
     microBatch: flags.microBatch ?? null,
+    ...(flags.recompute === true ? { recompute: true } : {}),
     lpReg: flags.lpReg ?? null,
   };
+}
+
+/** What `compile` of a backend takes of it: what bounds memory. */
+export function memoryOptions({ microBatch, recompute }: Pick<Learning, "microBatch" | "recompute">): Pick<CompileOptions, "microBatch" | "recompute"> {
+  return { ...(microBatch === null ? {} : { microBatch }), ...(recompute === undefined ? {} : { recompute }) };
 }
 
 type LearnerOptions = Pick<

@@ -21,7 +21,7 @@ import { activeBackend } from "./composition-root.js";
 import { chosenComposition, type CompositionChoice, type CompositionFlags } from "./compositions.js";
 import { EvaluationSet, pick, withComposed } from "./evaluation-set.js";
 import { sidesOf, type FinetuningModeFlags } from "./finetuning-mode.js";
-import { learningOf, type Learning, type LearningFlags } from "./learning-flags.js";
+import { learningOf, memoryOptions, type Learning, type LearningFlags } from "./learning-flags.js";
 import { headHash, listVectors, loadHead, loadModel, loadVectors, type ListedVector, type LoadedModel } from "./loaded-model.js";
 import type { Outcome } from "./outcomes.js";
 import { checkedOptions, findPlugin } from "./plugin-finder.js";
@@ -161,11 +161,11 @@ async function spend(
 ): Promise<SpentBudget | null> {
   const { budget, select, dataLocation } = flags;
   if (budget === undefined) return null;
-  const { backend, model, vectors, learning: { microBatch } } = prepared;
+  const { backend, model, vectors, learning } = prepared;
   const { signal } = adaptation.hooks;
   const images = someOf(adaptation.images, BUDGET_IMAGES, adaptation.random.fork("budget images"));
   const where = { ...threadsOf(flags), ...(dataLocation === undefined ? {} : { dataLocation }) };
-  return spendBudget({ budget, select }, adaptationGoal({ ...adaptation, images }), { backend, model, listed: vectors, seed, signal, microBatch, ...where });
+  return spendBudget({ budget, select }, adaptationGoal({ ...adaptation, images }), { backend, model, listed: vectors, seed, signal, ...memoryOptions(learning), ...where });
 }
 
 /** One adaptation, and what it is measured with: labels come in here, after `adapt`. */
@@ -222,13 +222,12 @@ export async function runUfm(
   };
   const finished = await recordedRun(plan, remarks, terminal, async (hooks): Promise<RunResult> => {
     const composition = choice.create(seed);
-    const { microBatch } = prepared.learning;
     const adaptation = adaptationOf(prepared, seed, hooks);
     const spent = await spend(prepared, flags, adaptation, seed);
     const encoder = await backend.compile(model.spec, model.base, spent?.vectors ?? prepared.loaded, composition, {
       mode,
       ...threadsOf(flags),
-      ...(microBatch === null ? {} : { microBatch }),
+      ...memoryOptions(prepared.learning),
     });
     try {
       const measured = await adaptAndMeasure(prepared, flags, { ...adaptation, encoder, remark: remarks.add });

@@ -21,7 +21,7 @@ import { EvaluationSet, withComposed } from "../evaluation-set.js";
 import { addFinetuningModeFlag, sidesOf, type FinetuningModeFlags } from "../finetuning-mode.js";
 import { count, share, wholeFromZero } from "../flags.js";
 import { resumable } from "../interruption.js";
-import { addLearningFlags, learnerOptions, learningOf, type LearningFlags } from "../learning-flags.js";
+import { addLearningFlags, learnerOptions, learningOf, memoryOptions, type LearningFlags } from "../learning-flags.js";
 import { headHash, loadHead, loadModel, type LoadedModel } from "../loaded-model.js";
 import { finetuningRecipe } from "../recipes.js";
 import { recordedRun } from "../recorded-run.js";
@@ -142,11 +142,10 @@ async function finetune(flags: FinetuneFlags, remarks: Remarks, terminal: Termin
     const watchedImages = { source: dataset.train, indices: validation.subarray(0, VALIDATION_IMAGES) };
     const watched = new EvaluationSet(model, head, watchedImages, terminal.signal);
     const test = new EvaluationSet(model, head, { source: dataset.test }, terminal.signal);
-    const { microBatch } = learning;
     const encoder = await backend.compile(spec, model.base, [], composition, {
       mode,
       ...threadsOf(flags),
-      ...(microBatch === null ? {} : { microBatch }),
+      ...memoryOptions(learning),
     });
     try {
       const accuracyAt = async (values: NamedArrays): Promise<number> =>
