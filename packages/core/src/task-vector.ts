@@ -161,13 +161,34 @@ export function norm(vector: TaskVector): number {
   return Math.sqrt(dot(vector, vector));
 }
 
+/** ⟨τa, τb⟩ of all pairs a ≤ b, n × n; each block of a vector is widened once, and multiplied out where it is of low rank. */
+function dotMatrix(vectors: readonly TaskVector[]): Float64Array {
+  const n = vectors.length;
+  const dots = new Float64Array(n * n);
+  for (const block of new Set(vectors.flatMap(({ blocks }) => [...blocks.keys()]))) {
+    const own = vectors.flatMap(({ name, blocks }, index) => {
+      const tensor = blocks.get(block);
+      return tensor === undefined ? [] : [{ index, name, tensor }];
+    });
+    const [first] = own;
+    for (const { name, tensor } of own) requireSameShape(block, name, tensor.shape, first!.tensor.shape);
+    const wide = own.map(({ tensor }): HostTensor => ({ dtype: "F32", shape: tensor.shape, data: widen(tensor) }));
+    own.forEach((a, i) => {
+      for (let j = i; j < own.length; j++) dots[a.index * n + own[j]!.index]! += blockDot(wide[i]!, wide[j]!);
+    });
+  }
+  return dots;
+}
+
 /** Cosines between all pairs, n × n; NaN against a vector of zeros. */
 export function cosineMatrix(vectors: readonly TaskVector[]): number[][] {
-  const norms = vectors.map(norm);
-  const cosines = vectors.map(() => new Array<number>(vectors.length).fill(NaN));
-  vectors.forEach((a, i) => {
-    for (let j = i; j < vectors.length; j++) {
-      const cosine = i === j && norms[i]! > 0 ? 1 : dot(a, vectors[j]!) / (norms[i]! * norms[j]!);
+  const n = vectors.length;
+  const dots = dotMatrix(vectors);
+  const norms = vectors.map((_, i) => Math.sqrt(dots[i * n + i]!));
+  const cosines = vectors.map(() => new Array<number>(n).fill(NaN));
+  vectors.forEach((_, i) => {
+    for (let j = i; j < n; j++) {
+      const cosine = i === j && norms[i]! > 0 ? 1 : dots[i * n + j]! / (norms[i]! * norms[j]!);
       cosines[i]![j] = cosine;
       cosines[j]![i] = cosine;
     }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { visionSpec } from "@atlas-tv/clip";
-import { disentanglementError, groupCoefficients, InputError } from "../src/index.js";
+import {
+  cosineMatrix, disentanglementError, dot, float32ToFloat16, groupCoefficients, InputError, norm, Random, sizeOf,
+  type HostTensor, type LowRankTensor, type TaskVector,
+} from "../src/index.js";
 
 const spec = visionSpec(
   {
@@ -51,5 +54,27 @@ describe("the disentanglement error", () => {
   it("needs labels of the same images", () => {
     expect(() => disentanglementError(Int32Array.of(0), Int32Array.of(0, 1))).toThrow(InputError);
     expect(() => disentanglementError(new Int32Array(0), new Int32Array(0))).toThrow(InputError);
+  });
+});
+
+describe("cosines of task vectors", () => {
+  it("are those of their products and lengths, whatever way a block is stored, and where one lacks it", () => {
+    const draws = new Random("cosines");
+    const f32 = (shape: readonly number[]): HostTensor => ({ dtype: "F32", shape, data: Float32Array.from({ length: sizeOf(shape) }, () => draws.normal()) });
+    const half = (shape: readonly number[]): HostTensor => ({ dtype: "F16", shape, data: float32ToFloat16(f32(shape).data as Float32Array) });
+    const lowRank: LowRankTensor = { dtype: "low-rank", shape: [3, 4], left: f32([3, 2]), right: f32([2, 4]) };
+    const vectors: TaskVector[] = [
+      { name: "whole", blocks: new Map([["a", f32([3, 4])], ["b", half([5])]]) },
+      { name: "of low rank", blocks: new Map([["a", lowRank]]) },
+      { name: "other", blocks: new Map([["b", f32([5])], ["a", half([3, 4])]]) },
+      { name: "zero", blocks: new Map() },
+    ];
+    cosineMatrix(vectors).forEach((row, i) => row.forEach((cosine, j) => {
+      const [a, b] = [vectors[i]!, vectors[j]!];
+      if (i === 3 || j === 3) expect(cosine).toBeNaN();
+      else expect(cosine).toBeCloseTo(dot(a, b) / (norm(a) * norm(b)), 12);
+    }));
+    const wrong = { name: "wrong", blocks: new Map([["a", f32([4, 3])]]) };
+    expect(() => cosineMatrix([vectors[0]!, wrong])).toThrow(/block "a" of "wrong"/);
   });
 });
