@@ -85,4 +85,8 @@ describe("atlas head", () => {
     rmSync(join(model, "vocabulary.json"));
     expectRefusal(await head(...own(), "--name", "mute"), "vocabulary.json", "tokenizer.json");
   });
+
+  test("refuses a path where the name of a data set belongs", async () => {
+    expectRefusal(await head(...own(), "--name", "data/colours"), "--name data/colours", "a path");
+  });
 });

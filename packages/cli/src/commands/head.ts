@@ -62,6 +62,14 @@ async function prompts({ target, dataLocation, classNames, templates, name }: He
       expected: "one of the two: a data set, or a file with the names of the classes",
     });
   }
+  if (name !== undefined && (name === "" || /[/\\]/.test(name))) {
+    throw new InputError({
+      where: `--name ${name}`,
+      got: name === "" ? "nothing" : "a path",
+      expected: "the name of a data set, which becomes a part of the file's name",
+      next: "for a folder of pictures it is the name of that folder, without what is above it",
+    });
+  }
   const own = templates === undefined ? undefined : readTexts("--templates", templates);
   if (target !== undefined) {
     const where = dataLocation === undefined ? {} : { dataLocation };
