@@ -29,7 +29,13 @@ async function program(path, args) {
   if (!existsSync(file)) throw new SetupError(`${path} does not exist: its package was not built.`);
   process.chdir(callerFolder);
   process.argv = [process.argv[0], file, ...args];
-  await import(pathToFileURL(file).href);
+  try {
+    await import(pathToFileURL(file).href);
+  } catch (error) {
+    if (!/^ERR_PARSE_ARGS_/.test(error?.code)) throw error;
+    const page = `${path.split("/").slice(0, 2).join("/")}/README.md`;
+    throw Object.assign(new Error(`flags\n  got: ${error.message}\n  expected: flags that ${page} names`, { cause: error }), { name: "InputError" });
+  }
 }
 
 async function lint(args) {

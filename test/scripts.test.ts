@@ -49,6 +49,23 @@ describe("the command runner", () => {
     expect(stderr).toMatch(/one of addition, .*negation/);
   });
 
+  it.each([
+    [["example", "negation", "--quik"], "examples/negation/README.md"],
+    [["demo", "--help"], "examples/few-shots/README.md"],
+  ])("says without a stack that %j has no such flag, and where flags stand", (args, page) => {
+    const { status, stdout, stderr } = run([script, ...args]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain(`got: Unknown option '${args.at(-1)!}'`);
+    expect(stderr).toContain(page);
+    expect(stderr).not.toContain("    at ");
+  });
+
+  it("refuses numbers that are none before the demo starts", () => {
+    const { status, stdout, stderr } = run([script, "demo", "--shots", "four"]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain('got: "four"');
+  });
+
   it("says in one sentence that Node is too old", () => {
     const old = join(folder, "old.mjs");
     writeFileSync(old, 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.20.0" } });');

@@ -5,7 +5,7 @@ import { tipAdapter } from "@atlas-tv/adapters-tip";
 import { CpuBackend } from "@atlas-tv/backend-cpu";
 import { assertWritable, openModelFolder, sha256File, writeComposition, writeRun, writeSplits, type DatasetSplit, type ModelFolder } from "@atlas-tv/checkpoints";
 import { parseClipConfig, visionSpec } from "@atlas-tv/clip";
-import { accuracyGain, blockwise, isotropic, linearProbe, type Accuracy, type AdapterFactory, type CompiledEncoder, type Composition, type NamedArrays } from "@atlas-tv/core";
+import { accuracyGain, blockwise, InputError, isotropic, linearProbe, type Accuracy, type AdapterFactory, type CompiledEncoder, type Composition, type NamedArrays } from "@atlas-tv/core";
 import { mnist } from "@atlas-tv/datasets";
 import { ZOO_MODEL, zooCheckpoints } from "@atlas-tv/zoo";
 import { AccuracyTable } from "./accuracy-table.js";
@@ -29,12 +29,15 @@ const { values: flags } = parseArgs({
     save: { type: "string", default: "runs/demo" },
   },
 });
-const numbers = (text: string): number[] => text.split(",").map(Number);
+const numbers = (flag: string, text: string): number[] => {
+  if (!/^\d+(,\d+)*$/.test(text)) throw new InputError({ where: flag, got: `"${text}"`, expected: "whole numbers, separated by commas" });
+  return text.split(",").map(Number);
+};
 const { shots, seeds, epochs, images } = flags.quick
   ? { shots: [4], seeds: [1], epochs: 3, images: 2000 }
   : {
-      shots: numbers(flags.shots ?? (flags.adapters ? "4" : "1,4,16")),
-      seeds: numbers(flags.seeds),
+      shots: numbers("--shots", flags.shots ?? (flags.adapters ? "4" : "1,4,16")),
+      seeds: numbers("--seeds", flags.seeds),
       epochs: RECIPE.epochs,
       images: Infinity,
     };
