@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "@atlas-tv/core";
@@ -131,6 +131,19 @@ async function survive(name: string, begin: Begin, folderOf: (place: string) => 
   return survival;
 }
 
+/** Whether a program has a file open; null where the system does not tell. */
+function reads({ process: { pid } }: Child, path: string): boolean | null {
+  const open = `/proc/${pid}/fd`;
+  if (!existsSync("/proc/self/fd")) return null;
+  return existsSync(open) && readdirSync(open).some((fd) => {
+    try {
+      return readlinkSync(join(open, fd)) === path;
+    } catch {
+      return false;
+    }
+  });
+}
+
 describe("a run that is killed at random moments", () => {
   test.each(KILLS > 3 ? [...COMMANDS, ...MORE_COMMANDS] : COMMANDS)(
     "ends with the same bytes after --resume: %s",
@@ -149,5 +162,20 @@ describe("a run that is killed at random moments", () => {
     expect(status).toBe(130);
     expect(err).toMatch(/^atlas: stopped .*\. The same command with --resume goes on from there\.\n$/);
     expect(filesIn(at("interrupted"))).toEqual(["state.safetensors"]);
+  });
+
+  test("by SIGINT ends at once where there is no state to keep", async () => {
+    // As many zeros as take seconds to hash, and no room on the disk.
+    const size = 6 * 2 ** 30;
+    const header = JSON.stringify({ zeros: { dtype: "F32", shape: [size / 4], data_offsets: [0, size] } }).padEnd(128);
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    writeFileSync(at("zeros.safetensors"), Buffer.concat([length, Buffer.from(header)]));
+    truncateSync(at("zeros.safetensors"), 8 + header.length + size);
+    const child = start(folder.path, "inspect", "zeros.safetensors");
+    while (reads(child, at("zeros.safetensors")) === false) await sleep(20);
+    if (reads(child, at("zeros.safetensors")) === null) await sleep(3000);
+    child.process.kill("SIGINT");
+    expect(await child.ended).toMatchObject({ status: null, signal: "SIGINT", out: "" });
   });
 });
