@@ -75,7 +75,8 @@ export function decodePng(bytes: Uint8Array, where = "PNG"): PixelImage {
     return pixelImage(asPixelImage(decode(own, { checkCrc: true })), where);
   } catch (cause) {
     if (cause instanceof InputError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    // The decoder leaves a colon where its own cause has no words.
+    const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/:\s*$/, "");
     throw new InputError({
       where,
       got: `a damaged PNG (${reason})`,
