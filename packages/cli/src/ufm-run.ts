@@ -76,6 +76,14 @@ function objectiveOptions({ objective, objectiveOptions: given, ufmExponent, ufm
       expected: "them with the objective ufm alone",
     });
   }
+  const twice = Object.keys(own).find((name) => given !== undefined && Object.hasOwn(given, name));
+  if (twice !== undefined) {
+    throw new InputError({
+      where: `--ufm-${twice}`,
+      got: `"${twice}" in --objective-options beside it`,
+      expected: "one of the two: they set the same option",
+    });
+  }
   return { ...given, ...own };
 }
 

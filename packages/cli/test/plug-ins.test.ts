@@ -186,6 +186,7 @@ describe("atlas ufm", () => {
     [["--objective", "cross-entropy"], 'no unsupervised "cross-entropy" is installed'],
     [["--objective", "entropy", "--ufm-exponent", "2"], "with the objective ufm alone"],
     [["--objective-options", "{ labels: true }"], "--objective-options of ufm"],
+    [["--objective-options", "{ exponent: 2 }", "--ufm-exponent", "3"], "they set the same option"],
   ])("refuses %j", async (flags, message) => {
     const { status, err } = await ufm(...flags, "--run", at("refused"));
     expect(status).toBe(2);
