@@ -18,5 +18,7 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     maxWorkers: 2,
+    // Some tests run onnxruntime without our packages, which set this themselves.
+    env: { ORT_DISABLE_TELEMETRY: "1" },
   },
 });

@@ -1,6 +1,6 @@
 import { encodeOnnxModel } from "@atlas-tv/core";
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import type { Graph } from "./graph.js";
+import { InferenceSession, Tensor } from "./onnxruntime.js";
 import { canRunWithoutCopies, runWithoutCopies, withoutCopies } from "./result-copies.js";
 
 /** Tensors by name of a program's input or output. */

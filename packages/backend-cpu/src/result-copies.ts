@@ -1,6 +1,6 @@
 import { encodeOnnxModel, type OnnxModel } from "@atlas-tv/core";
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import { Graph } from "./graph.js";
+import { InferenceSession, Tensor } from "./onnxruntime.js";
 
 /**
  * onnxruntime-node writes results into the tensors that `run` is given and then copies each into a new array, which nobody

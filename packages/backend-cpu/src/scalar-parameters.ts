@@ -1,7 +1,7 @@
 import { multipliedOut, zerosLike, type HostTensor, type NamedArrays, type ScalarComposition } from "@atlas-tv/core";
-import { Tensor } from "onnxruntime-node";
 import type { BufferPool } from "./buffer-pool.js";
 import type { ComposedParameters, GradientCollector } from "./composed-parameters.js";
+import { Tensor } from "./onnxruntime.js";
 import { floatTensor, type ProgramCache } from "./program.js";
 import type { ScalarPlan, StackedBlock, TiledBlock } from "./scalar-plan.js";
 import { stackProducts, stackSums, tileProducts, tileSum } from "./scalar-programs.js";

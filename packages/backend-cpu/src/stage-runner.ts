@@ -1,8 +1,8 @@
 import { sizeOf } from "@atlas-tv/core";
-import type { Tensor } from "onnxruntime-node";
 import type { BufferPool } from "./buffer-pool.js";
 import type { BlockValues, GradientCollector } from "./composed-parameters.js";
 import { Graph } from "./graph.js";
+import type { Tensor } from "./onnxruntime.js";
 import { floatTensor, type Program, type ProgramCache } from "./program.js";
 import type { Stage, StageKind } from "./stage.js";
 
