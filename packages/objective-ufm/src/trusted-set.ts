@@ -9,11 +9,26 @@ function rowsOf({ probabilities, classes }: Predictions): number {
   throw new InputError({ where: "predictions", got: `${probabilities.length} probabilities`, expected: `a multiple of ${classes} classes` });
 }
 
+/** Up to this share of the images the best are picked in one pass; sorting all of them is faster for more. */
+const PICKED_SHARE = 1 / 8;
+
 /** The images that are most probable for a class, best first; of equals the first. */
 function mostProbable({ probabilities, classes }: Predictions, label: number, count: number): Int32Array {
-  const order = Int32Array.from({ length: probabilities.length / classes }, (_, row) => row);
+  const rows = probabilities.length / classes;
   const at = (row: number): number => probabilities[row * classes + label]!;
-  return order.sort((a, b) => at(b) - at(a) || a - b).subarray(0, count);
+  if (count > PICKED_SHARE * rows) {
+    return Int32Array.from({ length: rows }, (_, row) => row).sort((a, b) => at(b) - at(a) || a - b).subarray(0, count);
+  }
+  const best = new Int32Array(count);
+  let filled = 0;
+  for (let row = 0; row < rows; row++) {
+    const value = at(row);
+    if (filled === count && (count === 0 || value <= at(best[count - 1]!))) continue;
+    let place = filled < count ? filled++ : count - 1;
+    for (; place > 0 && at(best[place - 1]!) < value; place--) best[place] = best[place - 1]!;
+    best[place] = row;
+  }
+  return best;
 }
 
 /** min(N / C, `most`) images a class, rounded down: none where there are fewer images than classes. */

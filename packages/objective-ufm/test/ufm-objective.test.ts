@@ -102,6 +102,16 @@ describe("the trusted set", () => {
     expect([...trustedSet(predictions([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]), 1).indices]).toEqual([0]);
   });
 
+  it.each([1, 5, 33, 60])("has of each class the %i images that sorting all of them puts first", (perClass) => {
+    const random = new Random(perClass);
+    // Few different values: many images are equally probable.
+    const rows = Array.from({ length: 400 }, () => Array.from({ length: 12 }, () => Math.round(20 * random.next()) / 20));
+    const wanted = new Set(rows[0]!.flatMap((_, label) => {
+      return rows.map((row, index) => ({ index, value: Math.fround(row[label]!) })).sort((a, b) => b.value - a.value || a.index - b.index).slice(0, perClass).map(({ index }) => index);
+    }));
+    expect([...trustedSet(predictions(rows), perClass).indices]).toEqual([...wanted].sort((a, b) => a - b));
+  });
+
   it("is empty where there are fewer images than classes", () => {
     expect(trustedSet(predictions([[0.2, 0.3, 0.5]])).indices).toHaveLength(0);
   });
