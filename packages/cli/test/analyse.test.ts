@@ -44,6 +44,7 @@ describe("atlas analyse", () => {
     expect(new Set(coefficients!.map(({ taskVector }) => taskVector))).toEqual(new Set(TASKS));
     expect(readFileSync(at("out", "coefficients.svg"), "utf8")).toContain("attention_input");
     expectRefusal(await analyse("--composition", at("run", "composition.safetensors"), "--task-vectors", "Alpha"), "names its own");
+    expectRefusal(await analyse("--composition", at("run", "composition.safetensors"), "--scale", "1"), "--scale", "has its own");
   });
 
   test("measures the disentanglement error on the vectors' own data sets, and leaves no tensor behind", async () => {

@@ -12,34 +12,36 @@ import { svgOf } from "../plots.js";
 import { addBackendFlags, addModelFlags, addVectorFlags, dataLocationFlag, type ModelFlags, type VectorFlags } from "../shared-flags.js";
 import { Remarks, table, type Terminal } from "../terminal.js";
 
+/** A usual coefficient of a sum of task vectors (Ilharco et al. 2023). */
+const SCALE = 0.3;
+
 interface AnalyseFlags extends ModelFlags, VectorFlags, FinetuningModeFlags {
   readonly composition?: string;
   readonly disentanglement: boolean;
-  readonly scale: number;
+  readonly scale?: number;
   readonly images?: number;
   readonly dataLocation?: string;
   readonly out: string;
+}
+
+/** What a composition says itself. @throws InputError where a flag says it too. */
+function refuseBesideComposition({ composition, taskVectors, finetuningMode, scale }: AnalyseFlags): void {
+  if (composition === undefined) return;
+  const said = [
+    { flag: "--task-vectors", got: taskVectors === undefined ? null : "task vectors", own: "it names its own" },
+    { flag: "--finetuning-mode", got: finetuningMode === "standard" ? null : finetuningMode, own: "it says which model it was learned in" },
+    { flag: "--scale", got: scale === undefined ? null : "a coefficient", own: "it has its own" },
+  ].find(({ got }) => got !== null);
+  if (said === undefined) return;
+  throw new InputError({ where: said.flag, got: `${said.got} beside --composition`, expected: `--composition alone: ${said.own}` });
 }
 
 async function analyse(flags: AnalyseFlags, remarks: Remarks, terminal: Terminal): Promise<{ analysis: Analysis; files: string[] }> {
   const container = await compositionRoot(flags.plugin);
   const backend = await activeBackend(container, flags.backend);
   await assertWritable(flags.out);
+  refuseBesideComposition(flags);
   const { fineTuning, mode } = sidesOf(flags.finetuningMode);
-  if (flags.composition !== undefined && flags.taskVectors !== undefined) {
-    throw new InputError({
-      where: "--task-vectors",
-      got: "task vectors beside --composition",
-      expected: "--composition alone: it names its own",
-    });
-  }
-  if (flags.composition !== undefined && flags.finetuningMode !== "standard") {
-    throw new InputError({
-      where: "--finetuning-mode",
-      got: `${flags.finetuningMode} beside --composition`,
-      expected: "--composition alone: it says which model it was learned in",
-    });
-  }
   const model = flags.composition === undefined ? await loadModel(flags, { fineTuning }) : await loadModelFor(flags, flags.composition);
   const where = flags.composition ?? "";
   const loaded = flags.composition === undefined ? null : await loadComposition(container, model, where, "whole");
@@ -51,7 +53,7 @@ async function analyse(flags: AnalyseFlags, remarks: Remarks, terminal: Terminal
           model,
           vectors,
           learned: loaded === null ? null : { loaded, where },
-          scale: flags.scale,
+          scale: flags.scale ?? SCALE,
           mode,
           ...(flags.images === undefined ? {} : { images: flags.images }),
         },
@@ -91,9 +93,8 @@ export function addAnalyse(program: Command, terminal: Terminal): void {
     .option("--disentanglement", "also measure it, on the test images of every task vector's own data set", false)
     .option(
       "--scale <number>",
-      "the coefficient of every vector, where no composition gives them",
+      `the coefficient of every vector, where no composition gives them (default: ${SCALE})`,
       numberFlag("--scale", () => true, "a number"),
-      0.3,
     )
     .option("--images <n>", "test images of each data set (default: all)", count("--images"))
     .addOption(dataLocationFlag())
