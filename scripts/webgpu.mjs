@@ -39,17 +39,21 @@ function hasVulkanLoader() {
   return LIBRARY_FOLDERS.some((folder) => existsSync(join(folder, "libvulkan.so.1")));
 }
 
+/** Whether WebGPU in Node has something to compute on. */
+export function hasWebGpu() {
+  return process.platform !== "linux" || (hasVulkanLoader() && (hasGraphicsDriver() || findSwiftShader() !== null));
+}
+
 /** Finds something that WebGPU in Node can compute on, or installs Debian's SwiftShader and Vulkan loader. */
 export async function setUpWebGpu() {
-  const ready = () => process.platform !== "linux" || (hasVulkanLoader() && (hasGraphicsDriver() || findSwiftShader() !== null));
-  if (!ready() && isDebian() && process.getuid?.() === 0) {
+  if (!hasWebGpu() && isDebian() && process.getuid?.() === 0) {
     const packages = ["libvulkan1", ...(hasGraphicsDriver() || findSwiftShader() !== null ? [] : ["chromium"])];
     say(`Installing Debian's ${packages.join(" and ")} …`);
     const env = { DEBIAN_FRONTEND: "noninteractive" };
     await runTool("apt-get", ["update", "-q"], { env });
     await runTool("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...packages], { env });
   }
-  if (!ready()) {
+  if (!hasWebGpu()) {
     throw new SetupError(
       "WebGPU in Node has nothing to compute on here: it needs the Vulkan loader (libvulkan.so.1), and a driver or SwiftShader, which Chromium brings along.\n" +
       "  next: install libvulkan1 and chromium with your system's package manager; this script can do so only as root on Debian or Ubuntu.\n" +

@@ -5,6 +5,7 @@ import { chromium, type Browser, type Page } from "playwright-core";
 import { afterAll, describe, it } from "vitest";
 import { CHROMIUM_FLAGS, findChromium, HOW_TO_GET_CHROMIUM, WEBGPU_FLAGS } from "../../scripts/browser.mjs";
 import { ROOT } from "../../scripts/toolchain.mjs";
+import { hasWebGpu } from "../../scripts/webgpu.mjs";
 import { COLLECTING, FIXTURES, recordDevice, recordDeviation, type Deviation } from "../../packages/core/test/fixture-bytes.js";
 import type { FixturePage } from "./fixture-bytes-in-browser.js";
 
@@ -53,11 +54,11 @@ async function openPage(browser: Browser): Promise<Page> {
     else await route.fulfill({ body: readFileSync(join(FIXTURES, path)) });
   });
   await page.goto(PAGE);
-  await page.evaluate(async ([collecting, names]) => {
-    (globalThis as unknown as FixturePage).atlasCollecting = collecting;
+  await page.evaluate(async ([collecting, alsoInNode, names]) => {
+    Object.assign(globalThis, { atlasCollecting: collecting, atlasAlsoInNode: alsoInNode });
     const read = async (name: string): Promise<[string, Uint8Array]> => [name, new Uint8Array(await (await fetch(`/${name}`)).arrayBuffer())];
     (globalThis as unknown as FixturePage).atlasFixtures = Object.fromEntries(await Promise.all(names.map(read)));
-  }, [COLLECTING, files] as const);
+  }, [COLLECTING, hasWebGpu(), files] as const);
   await page.addScriptTag({ content: await bundle(), type: "module" });
   await page.waitForFunction(() => "atlasSuites" in globalThis);
   return page;

@@ -5,12 +5,16 @@ export interface FixturePage {
   atlasFixtures: Record<string, Uint8Array>;
   atlasDeviations: Deviation[];
   atlasCollecting: boolean;
+  /** WebGPU computes in Node as well, where all of its tests run. */
+  atlasAlsoInNode: boolean;
 }
 
 const page = globalThis as unknown as FixturePage;
 page.atlasDeviations = [];
 
 export const COLLECTING = page.atlasCollecting;
+
+export const ALSO_IN_NODE = page.atlasAlsoInNode;
 
 export function fixturePath(file: string): string {
   return file;

@@ -9,16 +9,21 @@ import { runsOf, trainingSuite } from "../../packages/core/test/training-suite.j
 import { ufmSuite } from "../../packages/objective-ufm/test/ufm-suite.js";
 import { PARTITION_CASES } from "../../packages/peft-partition/test/partition-cases.js";
 import { COLLECTING } from "../../packages/core/test/fixture-bytes.js";
-import { RUNS, STEPS } from "../../packages/backend-webgpu/test/short-runs.js";
+import { CASES, RUNS, STEPS } from "../../packages/backend-webgpu/test/short-runs.js";
+import { ALSO_IN_NODE } from "./fixture-bytes-in-browser.js";
 import { runTest, testNames } from "./vitest-in-browser.js";
 
 const backend = new WebGpuBackend();
-for (const suite of [encoderSuite, resNetSuite, textSuite, zeroShotSuite, tipSuite, lppSuite, ufmSuite]) suite(backend);
-// One case of each kind: without a graphics card every one takes its time. On WebGPU in Node all of them are tested.
-const { isotropic, blockwise, linearized_blockwise } = COMPOSITION_CASES;
+for (const suite of [encoderSuite, textSuite, zeroShotSuite, tipSuite, lppSuite, ufmSuite]) suite(backend);
+
+// Without a graphics card every case takes its time: what the same kernels compute in Node is not all computed again.
+const isBrief = ALSO_IN_NODE && !COLLECTING;
 const { partitioned_all_blocks } = PARTITION_CASES;
-compositionSuite(backend, COLLECTING ? COMPOSITION_CASES : { isotropic, blockwise, linearized_blockwise });
-compositionSuite(backend, COLLECTING ? PARTITION_CASES : { partitioned_all_blocks });
+compositionSuite(backend, isBrief ? { blockwise: COMPOSITION_CASES.blockwise } : CASES);
+if (!isBrief) {
+  resNetSuite(backend);
+  compositionSuite(backend, COLLECTING ? PARTITION_CASES : { partitioned_all_blocks });
+}
 trainingSuite(backend, COLLECTING ? RUNS : ["fewshot_blockwise"], undefined, STEPS);
 if (COLLECTING) trainingSuite(backend, runsOf(PARTITION_CASES), PARTITION_CASES, STEPS);
 

@@ -13,8 +13,8 @@ import { workerWithTwoCores } from "./two-cores.js";
 
 const NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 const LEARNED = 8;
-const CHECKED = 12;
-const EPOCHS = 4;
+const CHECKED = 8;
+const EPOCHS = 3;
 
 /** Learning may share two slow cores with other tests. */
 const LEARNING_MS = 240_000;

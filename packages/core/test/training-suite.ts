@@ -65,6 +65,9 @@ export function runsOf(modes: Modes): string[] {
 /** The runs whose composition is among those of `core`. */
 export const TRAINING_RUNS = runsOf(COMPOSITIONS);
 
+/** One of them for each objective, and one linearised: for backends on which a step takes its time. */
+export const ONE_OF_EACH = ["fewshot_blockwise", "fewshot_linearized", "negation", "addition_isotropic"];
+
 /** How many images of a batch belong to each head. */
 function countsOf({ objective }: Run): number[] {
   if (objective === "fewshot") return [fixtureBatchSize()];
