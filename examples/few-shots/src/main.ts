@@ -18,7 +18,7 @@ const WITH_TIP = "aTLAS with Tip-Adapter";
 
 const { values: flags } = parseArgs({
   options: {
-    /** Default 1,4,16; with adapters, which take longer, 4. */
+    /** Default 4,16; with adapters, which take longer, 4. */
     shots: { type: "string" },
     seeds: { type: "string", default: "1,2" },
     /** Tip-Adapter and LP++ too, each alone and with the coefficients. */
@@ -36,7 +36,7 @@ const numbers = (flag: string, text: string): number[] => {
 const { shots, seeds, epochs, images } = flags.quick
   ? { shots: [4], seeds: [1], epochs: 3, images: 2000 }
   : {
-      shots: numbers("--shots", flags.shots ?? (flags.adapters ? "4" : "1,4,16")),
+      shots: numbers("--shots", flags.shots ?? (flags.adapters ? "4" : "4,16")),
       seeds: numbers("--seeds", flags.seeds),
       epochs: RECIPE.epochs,
       images: Infinity,
